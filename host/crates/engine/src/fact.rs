@@ -1,0 +1,138 @@
+//! What has happened to a run, for good. The log of a run is a list of these; folding it gives the
+//! run. Their JSON form is the format of the run store: a variant or a field is never renamed,
+//! only added (`tests/golden/facts.jsonl` keeps watch).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Command, Json, NodeId, Outcome, StopReason, Suspended, TaskError, Timestamp};
+
+/// A fact with its place in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// From 0, without gaps.
+    pub seq: u64,
+    pub at: Timestamp,
+    pub fact: Fact,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// The run exists and may start at `start_at`.
+    Scheduled {
+        start_at: Timestamp,
+    },
+    /// Its time has come; it waits for a slot of its work pool.
+    Queued,
+    /// It has a slot.
+    Admitted,
+    Started,
+    /// The node ends without having run.
+    Skipped {
+        node: NodeId,
+        why: Skip,
+    },
+    /// The node has become one node per item.
+    Mapped {
+        node: NodeId,
+        items: Vec<Json>,
+    },
+    AttemptStarted {
+        node: NodeId,
+        attempt: u32,
+        /// Only with the first attempt: the later ones use the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<Json>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit_ms: Option<u64>,
+    },
+    Suspended {
+        node: NodeId,
+        attempt: u32,
+        step: u32,
+        suspended: Suspended,
+    },
+    Outcome {
+        node: NodeId,
+        attempt: u32,
+        key: String,
+        outcome: Outcome,
+    },
+    Succeeded {
+        node: NodeId,
+        attempt: u32,
+        bytes: u64,
+        /// Kept beside the log; there while the run is live.
+        #[serde(skip)]
+        result: Option<Json>,
+    },
+    /// The attempt is over; the policy decides what comes next.
+    AttemptFailed {
+        node: NodeId,
+        attempt: u32,
+        error: TaskError,
+    },
+    /// The attempt is to be stopped.
+    StopAsked {
+        node: NodeId,
+        attempt: u32,
+        reason: StopReason,
+    },
+    /// The kind has left its last commands.
+    Stopped {
+        node: NodeId,
+        attempt: u32,
+        commands: Vec<Command>,
+    },
+    RetryPlanned {
+        node: NodeId,
+        attempt: u32,
+        start_at: Timestamp,
+    },
+    /// The node has failed for good.
+    Failed {
+        node: NodeId,
+        error: TaskError,
+        reason: String,
+    },
+    /// The node ends by the end of its flow run.
+    Cancelled {
+        node: NodeId,
+    },
+    /// Every item of a `for_each` has ended.
+    Gathered {
+        node: NodeId,
+    },
+    CancelAsked {
+        reason: String,
+    },
+    FlowTimedOut {
+        limit_ms: u64,
+    },
+    Paused,
+    Resumed,
+    Finished {
+        outcome: RunOutcome,
+    },
+}
+
+/// Why a node never ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skip {
+    /// `run_if` was false.
+    Condition(String),
+    /// The trigger rule cannot be met, and no failure is the cause.
+    Rule(String),
+    /// The trigger rule cannot be met because of a failure upstream.
+    UpstreamFailed(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    Completed,
+    Failed,
+    TimedOut,
+    Cancelled,
+}
