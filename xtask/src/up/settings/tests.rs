@@ -1,0 +1,73 @@
+//! The lines that `up` looks for, in the shapes that people write them in.
+
+use super::*;
+
+fn settings(text: &str, variables: &[(&str, &str)]) -> Settings {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    Settings {
+        text: text.to_owned(),
+        variables,
+    }
+}
+
+const CONFIG: &str = r#"
+app:
+  port: 1   # not the server's
+server:
+  host: "0.0.0.0"
+  port: ${GREPX_PORT:4300}
+# server:
+#   port: 2
+database:
+  db_url: ${GREPX_MASTER_DB_URL:sqlite:///data/grepx-master.db}  # the seed's
+"#;
+
+#[test]
+fn defaults_may_hold_colons_and_variables_win() {
+    let root = Path::new("/repo");
+    let plain = settings(CONFIG, &[]);
+    assert_eq!(
+        plain.database_file(root),
+        Some(PathBuf::from("/repo/data/grepx-master.db"))
+    );
+    assert_eq!(plain.address(None), ("127.0.0.1".to_owned(), 4300));
+    assert_eq!(plain.address(Some(9)), ("127.0.0.1".to_owned(), 9));
+
+    let set = settings(
+        CONFIG,
+        &[("GREPX_PORT", "5000"), ("GREPX_MASTER_DB_URL", "sqlite:////var/m.db")],
+    );
+    assert_eq!(set.database_file(root), Some(PathBuf::from("/var/m.db")));
+    assert_eq!(set.address(None).1, 5000);
+}
+
+#[test]
+fn a_database_that_is_no_file_is_left_alone() {
+    let set = |url: &str| settings(CONFIG, &[("GREPX_MASTER_DB_URL", url)]).database_file(Path::new("/repo"));
+    assert_eq!(set("postgresql://db/grepx"), None);
+    assert_eq!(set("sqlite://"), None);
+    assert_eq!(set("sqlite:///:memory:"), None);
+}
+
+#[test]
+fn what_is_not_written_is_the_default() {
+    let empty = settings("", &[]);
+    assert_eq!(
+        empty.database_file(Path::new("/repo")),
+        Some(PathBuf::from("/repo/data/grepx-master.db"))
+    );
+    assert_eq!(empty.address(None), ("127.0.0.1".to_owned(), 4200));
+}
+
+#[test]
+fn an_env_file_may_hold_quotes_comments_and_exports() {
+    let read = env_file("# A=0\nA=1\nexport B=\"two words\"\nC='3' \n\nbroken\n");
+    let expected = [("A", "1"), ("B", "two words"), ("C", "3")];
+    assert_eq!(
+        read,
+        expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    );
+}
