@@ -16,14 +16,17 @@ use crate::workspace::Workspace;
 mod needs;
 mod tally;
 
-use tally::Tally;
+use tally::{Program, Tally};
 
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     components::wasm_target()?;
     needs::redis()?;
     let venv = needs::venv(workspace)?;
-    let nextest = shell::works(workspace.cargo().args(["nextest", "--version"]));
-    if !nextest {
+    let program = match shell::works(workspace.cargo().args(["nextest", "--version"])) {
+        true => Program::Nextest,
+        false => Program::Cargo,
+    };
+    if program == Program::Cargo {
         say(
             "cargo-nextest is not installed: running plain `cargo test` (`cargo install cargo-nextest --locked` for a time limit on every test)",
         );
@@ -34,34 +37,38 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     let mut tally = Tally::default();
     if args.is_empty() {
         // Compiled for this machine: what a kind computes needs no sandbox to be tested.
-        let mut plugins = runner(workspace, nextest);
+        let mut plugins = runner(workspace, program);
         plugins
             .args(["--manifest-path", "plugins/Cargo.toml", "--target-dir"])
             .arg(workspace.root.join("plugins/target"));
-        if nextest {
-            plugins
-                .args(["--no-tests", "pass", "--config-file"])
-                .arg(workspace.root.join(".config/nextest.toml"));
+        if program == Program::Nextest {
+            plugins.args(["--no-tests", "pass"]);
         }
-        tally.run(&mut plugins)?;
+        tally.run(&mut plugins, program)?;
     }
-    let mut tests = runner(workspace, nextest);
-    tests.arg("--workspace").args(args);
-    if !nextest && !args.iter().any(|arg| arg == "--") {
+    let mut tests = runner(workspace, program);
+    if !args
+        .iter()
+        .any(|arg| arg.starts_with("-p") || arg.starts_with("--package"))
+    {
+        tests.arg("--workspace");
+    }
+    tests.args(args);
+    if program == Program::Cargo && !args.iter().any(|arg| arg == "--") {
         // What .config/nextest.toml does with a test group: whole programs are heavy.
         tests.args(["--", "--test-threads", "2"]);
     }
     environment(&mut tests, workspace, &venv);
-    tally.run(&mut tests)?;
+    tally.run(&mut tests, program)?;
     finish(&tally)
 }
 
-fn runner(workspace: &Workspace, nextest: bool) -> Command {
+fn runner(workspace: &Workspace, program: Program) -> Command {
     let mut command = workspace.cargo();
-    match nextest {
-        true => command.args(["nextest", "run"]),
+    match program {
+        Program::Nextest => command.args(["nextest", "run"]),
         // No doctests: public documentation holds no programs.
-        false => command.args(["test", "--no-fail-fast", "--tests"]),
+        Program::Cargo => command.args(["test", "--no-fail-fast", "--tests"]),
     };
     command
 }

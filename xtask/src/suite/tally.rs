@@ -12,6 +12,15 @@ use anyhow::{Context, Result};
 
 use crate::shell;
 
+/// Which summary line to look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// `Summary [   0.1s] 5 tests run: 3 passed (1 slow), 1 failed, 1 timed out, 2 skipped`
+    Nextest,
+    /// `test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; …`
+    Cargo,
+}
+
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: u64,
@@ -23,7 +32,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Runs the program and counts its tests. An error means that it could not be started.
-    pub(crate) fn run(&mut self, command: &mut Command) -> Result<()> {
+    pub(crate) fn run(&mut self, command: &mut Command, program: Program) -> Result<()> {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -31,8 +40,8 @@ impl Tally {
             .with_context(|| shell::not_started(command))?;
         let (out, err) = (child.stdout.take(), child.stderr.take());
         // nextest reports on standard error, cargo test on standard output.
-        let errors = thread::spawn(move || relay(err, &mut std::io::stderr()));
-        let mut own = relay(out, &mut std::io::stdout());
+        let errors = thread::spawn(move || relay(err, &mut std::io::stderr(), program));
+        let mut own = relay(out, &mut std::io::stdout(), program);
         if let Ok(counted) = errors.join() {
             own.add(&counted);
         }
@@ -51,15 +60,15 @@ impl Tally {
         self.broken += other.broken;
     }
 
-    /// `Summary [   0.1s] 5 tests run: 3 passed (1 slow), 1 failed, 1 timed out, 2 skipped` or
-    /// `test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; …`
-    fn count(&mut self, line: &str) {
+    fn count(&mut self, line: &str, program: Program) {
         let line = line.trim_start();
-        let counts = match line.strip_prefix("test result: ") {
-            Some(rest) => rest.split_once(". ").map(|(_, counts)| counts),
-            None if line.starts_with("Summary [") => line.split_once(" run: ").map(|(_, counts)| counts),
-            None => None,
+        let counts = match program {
+            Program::Nextest if line.starts_with("Summary [") => line.split_once(" run: "),
+            Program::Cargo if line.starts_with("test result: ") => line.split_once(". "),
+            // nextest shows the output of a failed test, `test result:` and all.
+            Program::Nextest | Program::Cargo => None,
         };
+        let counts = counts.map(|(_, counts)| counts);
         for part in counts.into_iter().flat_map(|counts| counts.split([',', ';'])) {
             let Some((number, what)) = part.trim().split_once(' ') else {
                 continue;
@@ -86,7 +95,7 @@ impl Display for Tally {
 }
 
 /// Copies line by line and counts. Bytes, because a failing test may print anything.
-fn relay(from: Option<impl Read>, to: &mut impl Write) -> Tally {
+fn relay(from: Option<impl Read>, to: &mut impl Write, program: Program) -> Tally {
     let mut tally = Tally::default();
     let Some(from) = from else { return tally };
     let mut lines = BufReader::new(from);
@@ -94,7 +103,7 @@ fn relay(from: Option<impl Read>, to: &mut impl Write) -> Tally {
     while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         // A closed terminal does not stop the tests.
         let _ = to.write_all(&line).and_then(|()| to.flush());
-        tally.count(&String::from_utf8_lossy(&line));
+        tally.count(&String::from_utf8_lossy(&line), program);
         line.clear();
     }
     tally

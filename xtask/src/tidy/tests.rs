@@ -170,6 +170,8 @@ fn a_file_has_docs_and_its_tests_beside_it() {
         words::check(&source("host/src/a.rs", "#![deny(missing_docs)]\n\n//! Docs.\n")),
         []
     );
+    assert_eq!(words::check(&source("host/src/a/tests.rs", "use super::*;")), []);
+    assert_eq!(words::check(&source("tests/a.rs", "use super::*;")).len(), 1);
     assert_eq!(words("host/src/a/mod.rs", ""), ["1 no mod.rs"]);
     assert_eq!(
         words("host/src/a.rs", "#[cfg(test)]\nmod tests {\n}"),

@@ -71,22 +71,36 @@ impl Settings {
         None
     }
 
-    /// `${VAR}` and `${VAR:default}`; the default may hold colons.
+    /// `${VAR}` and `${VAR:default}`; the default may hold colons, and variables again.
     fn fill_in(&self, value: &str) -> String {
-        let mut filled = String::new();
-        let mut rest = value;
-        while let Some((before, after)) = rest.split_once("${") {
-            let Some((reference, behind)) = after.split_once('}') else {
-                break;
-            };
-            let (name, default) = reference.split_once(':').unwrap_or((reference, ""));
-            filled.push_str(before);
-            filled.push_str(self.variables.get(name).map_or(default, String::as_str));
-            rest = behind;
-        }
-        filled.push_str(rest);
-        filled
+        let Some((before, after)) = value.split_once("${") else {
+            return value.to_owned();
+        };
+        let Some(end) = closing_brace(after) else {
+            return value.to_owned();
+        };
+        let (reference, rest) = (&after[..end], &after[end + 1..]);
+        let (name, default) = reference.split_once(':').unwrap_or((reference, ""));
+        let filled = match self.variables.get(name) {
+            Some(value) => value.clone(),
+            None => self.fill_in(default),
+        };
+        format!("{before}{filled}{}", self.fill_in(rest))
     }
+}
+
+/// Of the `${` before the text.
+fn closing_brace(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => open += 1,
+            b'}' if open == 0 => return Some(at),
+            b'}' => open -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Without quotes and without a comment behind it.

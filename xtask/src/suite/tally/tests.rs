@@ -2,16 +2,16 @@
 
 use super::*;
 
-fn counted(text: &str) -> Tally {
-    relay(Some(text.as_bytes()), &mut Vec::new())
+fn counted(text: &str, program: Program) -> Tally {
+    relay(Some(text.as_bytes()), &mut Vec::new(), program)
 }
 
 #[test]
 fn nextest_summaries_are_counted() {
-    let text = "        PASS [   0.005s] grepx-host 5 passed, 3 failed\n\
+    let text = "        PASS [   0.005s] grepx-host 5 passed, 3 failed\n    test result: FAILED. 0 passed; 1 failed; 0 ignored\n\
         \u{20}    Summary [   1.204s] 9 tests run: 6 passed (1 slow, 1 leaky), 2 failed, 1 timed out, 4 skipped\n";
     assert_eq!(
-        counted(text),
+        counted(text, Program::Nextest),
         Tally {
             passed: 6,
             failed: 3,
@@ -21,7 +21,7 @@ fn nextest_summaries_are_counted() {
     );
     let one = "     Summary [   0.001s] 1 test run: 1 passed, 0 skipped\n";
     assert_eq!(
-        counted(one),
+        counted(one, Program::Nextest),
         Tally {
             passed: 1,
             ..Tally::default()
@@ -29,7 +29,7 @@ fn nextest_summaries_are_counted() {
     );
     let stopped = "     Summary [   0.001s] 2/5 tests run: 1 passed, 1 failed, 0 skipped\n";
     assert_eq!(
-        counted(stopped),
+        counted(stopped, Program::Nextest),
         Tally {
             passed: 1,
             failed: 1,
@@ -43,7 +43,7 @@ fn plain_summaries_are_added_up() {
     let text = "running 2 tests\n\
         test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
         test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.00s\n";
-    let tally = counted(text);
+    let tally = counted(text, Program::Cargo);
     assert_eq!(
         tally,
         Tally {
@@ -60,7 +60,7 @@ fn plain_summaries_are_added_up() {
 fn a_program_that_fails_without_a_failed_test_is_broken() {
     let mut tally = Tally::default();
     tally
-        .run(Command::new("sh").args(["-c", "exit 101"]))
+        .run(Command::new("sh").args(["-c", "exit 101"]), Program::Cargo)
         .expect("sh starts");
     assert_eq!(
         tally,
@@ -70,7 +70,9 @@ fn a_program_that_fails_without_a_failed_test_is_broken() {
         }
     );
     let failed = "echo 'test result: FAILED. 0 passed; 1 failed; 0 ignored'; exit 101";
-    tally.run(Command::new("sh").args(["-c", failed])).expect("sh starts");
+    tally
+        .run(Command::new("sh").args(["-c", failed]), Program::Cargo)
+        .expect("sh starts");
     assert_eq!(
         tally,
         Tally {
@@ -85,6 +87,6 @@ fn a_program_that_fails_without_a_failed_test_is_broken() {
 fn output_is_passed_on_as_it_is() {
     let mut copied = Vec::new();
     let bytes = b"one\n\xff\xfe two\nno newline";
-    relay(Some(&bytes[..]), &mut copied);
+    relay(Some(&bytes[..]), &mut copied, Program::Nextest);
     assert_eq!(copied, bytes);
 }

@@ -53,6 +53,18 @@ fn a_database_that_is_no_file_is_left_alone() {
 }
 
 #[test]
+fn a_default_may_hold_a_variable() {
+    let text = "server:\n  host: ${A:x${B:y}${C:z}}-${D}${open\n  port: '${P:${Q:7}}'\n";
+    let address = |variables: &[(&str, &str)]| settings(text, variables).address(None);
+    assert_eq!(address(&[]), ("xyz-${open".to_owned(), 7));
+    assert_eq!(
+        address(&[("B", "2"), ("Q", "8"), ("D", "4")]),
+        ("x2z-4${open".to_owned(), 8)
+    );
+    assert_eq!(address(&[("A", "1"), ("B", "2")]).0, "1-${open");
+}
+
+#[test]
 fn what_is_not_written_is_the_default() {
     let empty = settings("", &[]);
     assert_eq!(
