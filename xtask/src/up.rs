@@ -65,7 +65,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         config: &config,
         port: args.port,
     };
-    let settings = Settings::read(&config)?;
+    let settings = Settings::read(&config, &workspace.root)?;
     create_database(&host, &settings)?;
     let address = settings.address(args.port);
     if !args.no_run {

@@ -4,7 +4,7 @@
 //! have a machine format, but one is unstable and both would hide the readable one.
 
 use std::fmt::{self, Display};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -33,22 +33,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// Runs the program and counts its tests. An error means that it could not be started.
     pub(crate) fn run(&mut self, command: &mut Command, program: Program) -> Result<()> {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| shell::not_started(command))?;
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        // nextest reports on standard error, cargo test on standard output.
-        let errors = thread::spawn(move || relay(err, &mut std::io::stderr(), program));
-        let mut own = relay(out, &mut std::io::stdout(), program);
-        if let Ok(counted) = errors.join() {
-            own.add(&counted);
-        }
-        let status = child.wait().context("cannot wait for the tests")?;
-        if !status.success() && own.failed == 0 {
-            own.broken = 1;
-        }
+        let own = execute(command, program, &mut io::stdout(), io::stderr())?;
         self.add(&own);
         Ok(())
     }
@@ -92,6 +77,31 @@ impl Display for Tally {
         }
         Ok(())
     }
+}
+
+fn execute(
+    command: &mut Command,
+    program: Program,
+    to_out: &mut impl Write,
+    mut to_err: impl Write + Send + 'static,
+) -> Result<Tally> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| shell::not_started(command))?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    // nextest reports on standard error, cargo test on standard output.
+    let errors = thread::spawn(move || relay(err, &mut to_err, program));
+    let mut tally = relay(out, to_out, program);
+    if let Ok(counted) = errors.join() {
+        tally.add(&counted);
+    }
+    let status = child.wait().context("cannot wait for the tests")?;
+    if !status.success() && tally.failed == 0 {
+        tally.broken = 1;
+    }
+    Ok(tally)
 }
 
 /// Copies line by line and counts. Bytes, because a failing test may print anything.

@@ -21,13 +21,15 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn read(config: &Path) -> Result<Self> {
+    pub(crate) fn read(config: &Path, root: &Path) -> Result<Self> {
         let text = fs::read_to_string(config).with_context(|| format!("cannot read {}", config.display()))?;
-        // The env file beside the configuration; the real environment wins over it.
-        let beside = config.with_file_name("env.common");
-        let mut variables = fs::read_to_string(beside)
-            .map(|text| env_file(&text))
-            .unwrap_or_default();
+        // The first one that there is, as the host looks for it; the real environment wins over it.
+        let above = config.ancestors().nth(2).unwrap_or(root);
+        let folders = [root, above, config.parent().unwrap_or(root)];
+        let found = folders
+            .iter()
+            .find_map(|folder| fs::read_to_string(folder.join("env.common")).ok());
+        let mut variables = found.map(|text| env_file(&text)).unwrap_or_default();
         variables.extend(
             env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         );
@@ -47,7 +49,8 @@ impl Settings {
     /// Where a client on this machine reaches the host.
     pub(crate) fn address(&self, port: Option<u16>) -> (String, u16) {
         let configured = || self.value("server", "port")?.parse().ok();
-        let port = port.or_else(configured).unwrap_or(DEFAULT_PORT);
+        let derived = || port_of(&self.value("prefect", "api_url")?);
+        let port = port.or_else(configured).or_else(derived).unwrap_or(DEFAULT_PORT);
         let host = match self.value("server", "host").as_deref() {
             None | Some("" | "0.0.0.0" | "::") => "127.0.0.1".to_owned(),
             Some(host) => host.to_owned(),
@@ -87,6 +90,12 @@ impl Settings {
         };
         format!("{before}{filled}{}", self.fill_in(rest))
     }
+}
+
+/// `http://127.0.0.1:4200/api`
+fn port_of(url: &str) -> Option<u16> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    authority.rsplit_once(':')?.1.parse().ok()
 }
 
 /// Of the `${` before the text.

@@ -53,6 +53,24 @@ fn a_database_that_is_no_file_is_left_alone() {
 }
 
 #[test]
+fn the_original_says_the_port_in_its_api_url() {
+    let original = "prefect:\n  api_url: ${PREFECT_API_URL:http://127.0.0.1:4200/api}\n";
+    assert_eq!(settings(original, &[]).address(None).1, 4200);
+    let moved = settings(original, &[("PREFECT_API_URL", "http://localhost:4201/api")]);
+    assert_eq!(moved.address(None), ("127.0.0.1".to_owned(), 4201));
+}
+
+#[test]
+fn the_repository_has_a_configuration_that_up_understands() {
+    let root = crate::workspace::root();
+    let text = fs::read_to_string(root.join("config/config.yaml")).expect("it is there");
+    let sample = settings(&text, &[]);
+    assert_eq!(sample.database_file(&root), Some(root.join("data/grepx-master.db")));
+    assert_eq!(sample.address(None), ("127.0.0.1".to_owned(), 4200));
+    assert_eq!(settings(&text, &[("GREPX_PORT", "4999")]).address(None).1, 4999);
+}
+
+#[test]
 fn a_default_may_hold_a_variable() {
     let text = "server:\n  host: ${A:x${B:y}${C:z}}-${D}${open\n  port: '${P:${Q:7}}'\n";
     let address = |variables: &[(&str, &str)]| settings(text, variables).address(None);
