@@ -135,9 +135,9 @@ macro_rules! export_policy {
                 }
             }
 
-            $crate::bindings::base::export_describe!(Plugin with_types_in $crate::bindings::base);
-            $crate::bindings::policy::export_policy_interface!(Plugin with_types_in $crate::bindings::policy);
-};
+    $crate::bindings::base::export_describe!(Plugin with_types_in $crate::bindings::base);
+    $crate::bindings::policy::export_policy_interface!(Plugin with_types_in $crate::bindings::policy);
+        };
     };
 }
 
