@@ -62,9 +62,8 @@ impl Durable for Sleep {
         if wait.is_zero() {
             return Ok(Step::done(Slept { slept_seconds: seconds }));
         }
-        Ok(Step::suspend(State { seconds })
-            .timer_in("awake", wait)
-            .status(format!("sleeping for {seconds} s")))
+        let status = format!("sleeping for {seconds} s");
+        Ok(Step::suspend(State { seconds }).timer_in("awake", wait).status(status))
     }
 
     fn resume(_ctx: &Ctx, state: State, events: Vec<Event>) -> Result<Step<Slept, State>, Error> {
