@@ -111,6 +111,8 @@ impl std::error::Error for Error {}
 pub trait OrFail<T> {
     fn or_permanent(self, code: &str) -> Result<T, Error>;
     fn or_retryable(self, code: &str) -> Result<T, Error>;
+    /// `what` begins the message: which part of the task cannot be used.
+    fn or_invalid_input(self, what: &str) -> Result<T, Error>;
 }
 
 impl<T, E: std::error::Error> OrFail<T> for Result<T, E> {
@@ -120,6 +122,10 @@ impl<T, E: std::error::Error> OrFail<T> for Result<T, E> {
 
     fn or_retryable(self, code: &str) -> Result<T, Error> {
         self.map_err(|error| Error::retryable(code, chain(&error)))
+    }
+
+    fn or_invalid_input(self, what: &str) -> Result<T, Error> {
+        self.map_err(|error| Error::invalid_input(format!("{what}: {}", chain(&error))))
     }
 }
 
