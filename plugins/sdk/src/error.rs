@@ -22,8 +22,8 @@ pub struct Error {
     pub message: String,
     /// Not before so many milliseconds; the retry policy never goes below.
     pub retry_after_ms: Option<u64>,
-    /// Traceback, exception type and the like.
-    pub details: Option<Value>,
+    /// Traceback, exception type and the like. Boxed to keep results small.
+    pub details: Option<Box<Value>>,
 }
 
 impl Error {
@@ -81,7 +81,7 @@ impl Error {
 
     #[must_use]
     pub fn details(mut self, details: Value) -> Self {
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 
@@ -159,7 +159,7 @@ impl From<raw::Error> for Error {
             code: error.code,
             message: error.message,
             retry_after_ms: error.retry_after_ms,
-            details: error.details.map(|bytes| crate::glue::lenient_json(&bytes)),
+            details: error.details.map(|bytes| Box::new(crate::glue::lenient_json(&bytes))),
         }
     }
 }

@@ -34,7 +34,7 @@ fn a_failure_is_the_one_that_was_asked_for() {
     assert_eq!(error.message, "LookupError: no prices");
     let details = error.details.expect("as Celery says it");
     assert_eq!(
-        details,
+        *details,
         json!({ "exc_type": "LookupError", "exc_message": ["no prices"], "exc_module": "builtins" })
     );
     let plain = Fail::run(&Ctx::for_tests(), input(json!({}))).expect_err("fails");

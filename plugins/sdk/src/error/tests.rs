@@ -41,5 +41,5 @@ fn an_error_survives_the_boundary() {
 fn details_that_are_not_json_are_kept_as_text() {
     let mut raw = raw::Error::from(Error::permanent("x", "y"));
     raw.details = Some(b"Traceback: {".to_vec());
-    assert_eq!(Error::from(raw).details, Some(Value::from("Traceback: {")));
+    assert_eq!(Error::from(raw).details, Some(Box::new(Value::from("Traceback: {"))));
 }
