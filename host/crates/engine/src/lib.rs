@@ -4,16 +4,26 @@
 //! knowledge of Celery. Everything a run does is `decide` (chooses facts), `fold` (the only
 //! mutation, live and in recovery) and `due` (what has to be done, derived from the state alone).
 
+mod agenda;
+mod decide;
 mod definition;
+mod due;
 mod event;
 mod fact;
+mod fold;
 mod ids;
 mod json;
 mod op;
+mod rule;
+mod run;
 mod state;
 mod time;
+mod view;
 
+pub use agenda::{Due, Mark};
+pub use decide::ATTEMPTS_MAX;
 pub use definition::{Definition, InvalidDefinition, TASKS_MAX, Task, TriggerRule};
+pub use due::Call;
 pub use event::{Event, Prepared, Rejected};
 pub use fact::{Fact, Record, RunOutcome, Skip};
 pub use ids::{FlowRunId, NodeId, TaskRunId};
@@ -22,5 +32,6 @@ pub use op::{
     ChildRun, Command, ErrorClass, Message, Meta, Op, Outcome, Snapshot, Step, StopReason, Suspended, TaskError,
     Verdict, Wake,
 };
+pub use run::Run;
 pub use state::{State, StateType};
 pub use time::Timestamp;

@@ -1,0 +1,147 @@
+//! What has to be done, derived from the state alone: the same after an event, at boot and in a
+//! slow sweep. So there is no recovery code.
+
+use crate::agenda::{Alarm, Due, Mark};
+use crate::run::{Attempt, Mode, NodeState, Phase, Run, Wait};
+use crate::{Json, NodeId, Op, Outcome, Snapshot, StopReason, TaskError, Timestamp};
+
+/// What a call of a kind is given, beside what the shell knows of flow and task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    pub attempt: u32,
+    pub step: u32,
+    /// When the step became due; the `now` of the call, however often it is tried.
+    pub since: Timestamp,
+    pub deadline: Option<Timestamp>,
+    pub input: Json,
+    /// `None` at step 0.
+    pub resume: Option<(Snapshot, Vec<(String, Outcome)>)>,
+}
+
+impl Run {
+    /// Everything that is due and was put on the agenda after `mark`, in order, with the mark to
+    /// go on from. With `Mark::default()`: everything.
+    pub fn due(&self, after: Mark) -> (Vec<Due>, Mark) {
+        let due = self
+            .agenda
+            .after(after)
+            .filter(|(_, due)| match due {
+                Due::Prepare { node } => self.may_start(*node),
+                _ => true,
+            })
+            .map(|(_, due)| due.clone())
+            .collect();
+        (due, self.agenda.last())
+    }
+
+    /// When `Event::Tick` will next change something.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Timestamp> {
+        self.live_timers().next().map(|(at, _)| *at)
+    }
+
+    pub(crate) fn live_timers(&self) -> impl Iterator<Item = &(Timestamp, Alarm)> {
+        let held = matches!(self.phase, Phase::Paused | Phase::Queued { .. } | Phase::Admitted);
+        self.agenda
+            .timers()
+            .filter(move |(_, alarm)| !(held && matches!(alarm, Alarm::Retry(_))))
+    }
+
+    /// The call that `Due::Call` stands for; `None` when it is not due any more.
+    #[must_use]
+    pub fn call(&self, node: NodeId) -> Option<Call> {
+        let known = self.node(node)?;
+        let NodeState::Active(attempt) = &known.state else {
+            return None;
+        };
+        if !matches!(attempt.mode, Mode::Calling { .. }) {
+            return None;
+        }
+        Some(call(attempt, known.input.clone().unwrap_or_else(Json::null)))
+    }
+
+    /// What a stopping attempt leaves to its kind: the state of its last step and the reason.
+    #[must_use]
+    pub fn stopping(&self, node: NodeId) -> Option<(Call, StopReason)> {
+        let known = self.node(node)?;
+        let NodeState::Active(attempt) = &known.state else {
+            return None;
+        };
+        match attempt.mode {
+            Mode::Stopping { reason, .. } => {
+                let input = known.input.clone().unwrap_or_else(Json::null);
+                Some((call(attempt, input), reason))
+            }
+            _ => None,
+        }
+    }
+
+    /// The failure that a policy has to decide on, with the attempt that failed.
+    #[must_use]
+    pub fn failure(&self, node: NodeId) -> Option<(u32, &TaskError, Timestamp)> {
+        let known = self.node(node)?;
+        match &known.state {
+            NodeState::Judging { attempt, error, .. } => Some((*attempt, error, known.since)),
+            _ => None,
+        }
+    }
+
+    /// The open command that `Due::Watch` stands for.
+    #[must_use]
+    pub fn watched(&self, node: NodeId, attempt: u32, key: &str) -> Option<&Op> {
+        let NodeState::Active(current) = &self.node(node)?.state else {
+            return None;
+        };
+        match current.waits.get(key) {
+            Some(Wait::Watch { op, .. }) if current.number == attempt => Some(op),
+            _ => None,
+        }
+    }
+
+    /// Open signal commands: (node, attempt, command key) for a signal's name.
+    #[must_use]
+    pub fn awaits_signal(&self, node: NodeId, name: &str) -> Option<(u32, String)> {
+        let NodeState::Active(current) = &self.node(node)?.state else {
+            return None;
+        };
+        let (key, _) = current
+            .waits
+            .iter()
+            .find(|(_, wait)| matches!(wait, Wait::Signal(known) if known == name))?;
+        Some((current.number, key.clone()))
+    }
+
+    /// The item that a `for_each` gave to this node.
+    #[must_use]
+    pub fn item(&self, node: NodeId) -> Option<&Json> {
+        self.node(node)?.item.as_ref()
+    }
+
+    /// How many items a mapped task has.
+    #[must_use]
+    pub fn items(&self, task: u32) -> Option<u32> {
+        let items = self.nodes.get(task as usize)?.items.as_ref()?;
+        u32::try_from(items.nodes.len()).ok()
+    }
+
+    /// Whether the node completed, so that a result of it exists.
+    #[must_use]
+    pub fn has_result(&self, node: NodeId) -> bool {
+        self.node(node)
+            .is_some_and(|known| matches!(known.state, NodeState::Ended(crate::run::End::Completed { .. })))
+    }
+}
+
+fn call(attempt: &Attempt, input: Json) -> Call {
+    Call {
+        attempt: attempt.number,
+        step: attempt.step,
+        since: attempt.step_since,
+        deadline: attempt.deadline,
+        input,
+        resume: attempt
+            .snapshot
+            .clone()
+            .map(|snapshot| (snapshot, attempt.arrived[..attempt.delivered].to_vec())),
+    }
+}

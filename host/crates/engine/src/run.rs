@@ -1,0 +1,284 @@
+//! A flow run as its log says it is. Only `fold` writes here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::agenda::{Agenda, Mark};
+use crate::{
+    Definition, Fact, FlowRunId, Json, NodeId, Op, Outcome, Record, RunOutcome, Skip, Snapshot, StopReason, TaskError,
+    Timestamp, TriggerRule, Wake,
+};
+
+/// A flow run. Two runs that folded the same log are equal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub(crate) id: FlowRunId,
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) next_seq: u64,
+    pub(crate) phase: Phase,
+    pub(crate) since: Timestamp,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) ended_at: Option<Timestamp>,
+    pub(crate) nodes: Vec<Node>,
+    /// Tasks that have not ended.
+    pub(crate) open: u32,
+    /// Tasks that failed, in the order in which they did.
+    pub(crate) failed: Vec<u32>,
+    pub(crate) agenda: Agenda,
+    /// Nodes whose end follows from what has happened; empty between two events.
+    pub(crate) unsettled: BTreeSet<NodeId>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Phase {
+    Scheduled { start_at: Timestamp },
+    Queued { mark: Mark },
+    Admitted,
+    Running,
+    Paused,
+    Stopping { why: Stopping, forced: bool },
+    Finished(RunOutcome),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Stopping {
+    Cancel(String),
+    Timeout(u64),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) state: NodeState,
+    pub(crate) since: Timestamp,
+    pub(crate) tally: Tally,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) input: Option<Json>,
+    pub(crate) limit_ms: Option<u64>,
+    /// What a `for_each` gave this node.
+    pub(crate) item: Option<Json>,
+    pub(crate) items: Option<Box<Items>>,
+}
+
+/// How the upstreams of a node ended, counted as they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub(crate) completed: u32,
+    pub(crate) failed: u32,
+    pub(crate) skipped: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Items {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) open: u32,
+    pub(crate) failed: u32,
+    pub(crate) cancelled: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum NodeState {
+    /// Upstreams are open.
+    Blocked,
+    /// The trigger rule is met.
+    Ready {
+        mark: Mark,
+    },
+    /// Its items run in its place.
+    Mapped,
+    Active(Box<Attempt>),
+    /// Failed; the policy has not decided yet.
+    Judging {
+        mark: Mark,
+        attempt: u32,
+        error: TaskError,
+    },
+    /// The next attempt starts at `until`.
+    Waiting {
+        attempt: u32,
+        until: Timestamp,
+        error: TaskError,
+    },
+    Ended(End),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Attempt {
+    pub(crate) number: u32,
+    pub(crate) step: u32,
+    pub(crate) mode: Mode,
+    /// When the current step became due: the `now` of its call.
+    pub(crate) step_since: Timestamp,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) waits: BTreeMap<String, Wait>,
+    /// Outcomes that the kind has not seen, or that the call in flight carries (`delivered`).
+    pub(crate) arrived: Vec<(String, Outcome)>,
+    pub(crate) delivered: usize,
+    pub(crate) wake: Wake,
+    pub(crate) status: Option<String>,
+    pub(crate) error: Option<TaskError>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Mode {
+    Calling { mark: Mark },
+    Suspended,
+    Stopping { mark: Mark, reason: StopReason },
+}
+
+/// An open command.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Wait {
+    Timer(Timestamp),
+    /// In the outbox; only a failure comes back.
+    Send,
+    Signal(String),
+    /// Something that the shell has to look after for as long as it is open.
+    Watch {
+        mark: Mark,
+        op: Op,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum End {
+    Completed { bytes: u64 },
+    Failed { error: TaskError, reason: String },
+    Skipped(Skip),
+    Cancelled,
+}
+
+impl Node {
+    pub(crate) fn new(item: Option<Json>) -> Self {
+        Self {
+            state: NodeState::Blocked,
+            since: Timestamp::default(),
+            tally: Tally::default(),
+            started_at: None,
+            input: None,
+            limit_ms: None,
+            item,
+            items: None,
+        }
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self.state, NodeState::Ended(_))
+    }
+}
+
+impl Run {
+    /// A run without a past: fold its log into it.
+    #[must_use]
+    pub fn new(id: FlowRunId, definition: Arc<Definition>) -> Self {
+        let nodes = definition.tasks.iter().map(|_| Node::new(None)).collect();
+        Self {
+            id,
+            open: u32::try_from(definition.tasks.len()).unwrap_or(u32::MAX),
+            definition,
+            next_seq: 0,
+            phase: Phase::Scheduled {
+                start_at: Timestamp::default(),
+            },
+            since: Timestamp::default(),
+            started_at: None,
+            ended_at: None,
+            nodes,
+            failed: Vec::new(),
+            agenda: Agenda::default(),
+            unsettled: BTreeSet::new(),
+        }
+    }
+
+    /// The run that a log tells of.
+    #[must_use]
+    pub fn replay(id: FlowRunId, definition: Arc<Definition>, log: impl IntoIterator<Item = Record>) -> Self {
+        let mut run = Self::new(id, definition);
+        for record in log {
+            run.fold(&record);
+        }
+        run
+    }
+
+    /// The first facts of a new run.
+    #[must_use]
+    pub fn schedule(&mut self, start_at: Timestamp, now: Timestamp) -> Vec<Record> {
+        let mut log = Vec::new();
+        self.record(Fact::Scheduled { start_at }, now, &mut log);
+        if start_at <= now {
+            self.record(Fact::Queued, now, &mut log);
+        }
+        log
+    }
+
+    #[must_use]
+    pub fn id(&self) -> FlowRunId {
+        self.id
+    }
+
+    #[must_use]
+    pub fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+
+    /// The number of the next fact.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Finished(_))
+    }
+
+    #[must_use]
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.started_at
+    }
+
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.ended_at
+    }
+
+    pub(crate) fn node(&self, node: NodeId) -> Option<&Node> {
+        let task = self.nodes.get(node.task as usize)?;
+        match node.index {
+            None => Some(task),
+            Some(index) => task.items.as_ref()?.nodes.get(index as usize),
+        }
+    }
+
+    pub(crate) fn node_mut(&mut self, node: NodeId) -> &mut Node {
+        let task = &mut self.nodes[node.task as usize];
+        match node.index {
+            Some(index) => {
+                let items = task.items.as_mut().expect("only a mapped task has items");
+                &mut items.nodes[index as usize]
+            }
+            None => task,
+        }
+    }
+
+    /// Whether new work may start: a paused run starts none, a stopping one only its clean-up.
+    pub(crate) fn may_start(&self, node: NodeId) -> bool {
+        match &self.phase {
+            Phase::Running => true,
+            Phase::Stopping { forced, .. } => !forced && self.cleans_up(node),
+            _ => false,
+        }
+    }
+
+    /// Whether a stopping run leaves the node alone.
+    pub(crate) fn survives_stop(&self, node: NodeId) -> bool {
+        match &self.phase {
+            Phase::Stopping { forced, .. } => !forced && self.cleans_up(node),
+            _ => true,
+        }
+    }
+
+    fn cleans_up(&self, node: NodeId) -> bool {
+        self.definition.task(node.task).trigger_rule == TriggerRule::Always
+    }
+}

@@ -1,0 +1,181 @@
+//! A run in Prefect's words: what people, the API and the views read.
+
+use crate::run::{Attempt, End, Mode, Node, NodeState, Phase, Run, Stopping};
+use crate::{ErrorClass, NodeId, RunOutcome, Skip, State, StateType, StopReason, Timestamp};
+
+/// Names that a message lists at most.
+const NAMED_MAX: usize = 5;
+
+impl Run {
+    #[must_use]
+    pub fn state(&self) -> State {
+        let (state_type, name, message) = match &self.phase {
+            Phase::Scheduled { .. } => (StateType::Scheduled, "Scheduled", None),
+            Phase::Queued { .. } if self.started_at.is_some() => (StateType::Scheduled, "Resuming", None),
+            Phase::Queued { .. } => (StateType::Scheduled, "AwaitingConcurrencySlot", None),
+            Phase::Admitted => (StateType::Pending, "Pending", None),
+            Phase::Running => (StateType::Running, "Running", None),
+            Phase::Paused => (StateType::Paused, "Paused", None),
+            Phase::Stopping { why, .. } => (StateType::Cancelling, "Cancelling", Some(why.message())),
+            Phase::Finished(outcome) => {
+                let (state_type, name) = match outcome {
+                    RunOutcome::Completed => (StateType::Completed, "Completed"),
+                    RunOutcome::Failed => (StateType::Failed, "Failed"),
+                    RunOutcome::TimedOut => (StateType::Failed, "TimedOut"),
+                    RunOutcome::Cancelled => (StateType::Cancelled, "Cancelled"),
+                };
+                (state_type, name, Some(self.summary(*outcome)))
+            }
+        };
+        State {
+            state_type,
+            name,
+            message,
+            since: self.since,
+        }
+    }
+
+    fn summary(&self, outcome: RunOutcome) -> String {
+        let tasks = self.nodes.len();
+        match outcome {
+            RunOutcome::Completed => "All task runs completed or were skipped.".to_owned(),
+            RunOutcome::Failed => {
+                let named: Vec<&str> = self
+                    .failed
+                    .iter()
+                    .take(NAMED_MAX)
+                    .map(|task| self.definition.task(*task).name.as_str())
+                    .collect();
+                let more = self.failed.len().saturating_sub(NAMED_MAX);
+                let more = if more > 0 {
+                    format!(" and {more} more")
+                } else {
+                    String::new()
+                };
+                format!(
+                    "{} of {tasks} task runs failed: {}{more}",
+                    self.failed.len(),
+                    named.join(", ")
+                )
+            }
+            RunOutcome::TimedOut => {
+                let limit = self.definition.timeout_ms.unwrap_or_default() / 1_000;
+                format!("The flow run took longer than its timeout_seconds = {limit}.")
+            }
+            RunOutcome::Cancelled => "The flow run was cancelled.".to_owned(),
+        }
+    }
+
+    /// The state of a task run; `None` for a node that does not exist.
+    #[must_use]
+    pub fn node_state(&self, node: NodeId) -> Option<State> {
+        let known = self.node(node)?;
+        let (state_type, name, message) = match &known.state {
+            NodeState::Blocked => (StateType::Pending, "Pending", self.open_upstreams(node)),
+            NodeState::Ready { .. } => (StateType::Pending, "Pending", None),
+            NodeState::Mapped => (StateType::Running, "Running", items(known)),
+            NodeState::Active(attempt) => active(attempt),
+            NodeState::Judging { error, .. } => (StateType::Running, "Running", Some(error.message.clone())),
+            NodeState::Waiting { attempt, error, .. } => {
+                let message = format!("attempt {attempt} follows: {}", error.message);
+                (StateType::Scheduled, "AwaitingRetry", Some(message))
+            }
+            NodeState::Ended(end) => ended(end),
+        };
+        Some(State {
+            state_type,
+            name,
+            message,
+            since: known.since,
+        })
+    }
+
+    fn open_upstreams(&self, node: NodeId) -> Option<String> {
+        let open: Vec<&str> = self
+            .definition
+            .task(node.task)
+            .upstreams
+            .iter()
+            .filter(|upstream| !self.nodes[**upstream as usize].is_ended())
+            .take(NAMED_MAX)
+            .map(|upstream| self.definition.task(*upstream).name.as_str())
+            .collect();
+        (!open.is_empty()).then(|| format!("waits for {}", open.join(", ")))
+    }
+
+    /// The attempt that runs, is awaited or ran last; 0 before the first.
+    #[must_use]
+    pub fn attempt_number(&self, node: NodeId) -> u32 {
+        match self.node(node).map(|known| &known.state) {
+            Some(NodeState::Active(attempt)) => attempt.number,
+            Some(NodeState::Judging { attempt, .. } | NodeState::Waiting { attempt, .. }) => *attempt,
+            _ => 0,
+        }
+    }
+
+    /// When the node's first attempt began.
+    #[must_use]
+    pub fn node_started_at(&self, node: NodeId) -> Option<Timestamp> {
+        self.node(node)?.started_at
+    }
+
+    /// When the next attempt of the node begins.
+    #[must_use]
+    pub fn retry_at(&self, node: NodeId) -> Option<Timestamp> {
+        match self.node(node)?.state {
+            NodeState::Waiting { until, .. } => Some(until),
+            _ => None,
+        }
+    }
+}
+
+impl Stopping {
+    fn message(&self) -> String {
+        match self {
+            Self::Cancel(reason) => reason.clone(),
+            Self::Timeout(limit_ms) => format!("timed out after {} s", limit_ms / 1_000),
+        }
+    }
+}
+
+type View = (StateType, &'static str, Option<String>);
+
+fn active(attempt: &Attempt) -> View {
+    match attempt.mode {
+        Mode::Stopping {
+            reason: StopReason::TimedOut,
+            ..
+        } => (
+            StateType::Running,
+            "Running",
+            Some("timed out; being stopped".to_owned()),
+        ),
+        Mode::Stopping { .. } => (StateType::Cancelling, "Cancelling", None),
+        _ if attempt.number > 1 => (StateType::Running, "Retrying", attempt.status.clone()),
+        _ => (StateType::Running, "Running", attempt.status.clone()),
+    }
+}
+
+fn items(node: &Node) -> Option<String> {
+    let items = node.items.as_ref()?;
+    let done = items.nodes.len() - items.open as usize;
+    Some(format!("{done} of {} items done", items.nodes.len()))
+}
+
+fn ended(end: &End) -> View {
+    match end {
+        End::Completed { .. } => (StateType::Completed, "Completed", None),
+        End::Failed { error, reason } => {
+            let name = if error.class == ErrorClass::TimedOut {
+                "TimedOut"
+            } else {
+                "Failed"
+            };
+            let message = format!("{} ({}; {reason})", error.message, error.code);
+            (StateType::Failed, name, Some(message))
+        }
+        End::Skipped(Skip::Condition(why) | Skip::Rule(why)) => (StateType::Completed, "Skipped", Some(why.clone())),
+        End::Skipped(Skip::UpstreamFailed(why)) => (StateType::Cancelled, "UpstreamFailed", Some(why.clone())),
+        End::Cancelled => (StateType::Cancelled, "Cancelled", None),
+    }
+}
