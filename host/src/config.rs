@@ -1,0 +1,257 @@
+//! The configuration: one YAML file → [`Settings`], every value with its origin.
+//!
+//! The file of the original (`app`, `prefect`, `database`, `celery`) loads unchanged; all else has
+//! a default. Values are substituted after the YAML is read, so a variable can never change the
+//! file's structure. Everything that is wrong is reported at once, each with its place.
+//!
+//! Absent on purpose: reloading while running, and changes to the process environment: the env
+//! file goes into a map of its own.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::yaml::Mistakes;
+
+mod environment;
+mod load;
+mod mask;
+mod resolve;
+mod shape;
+
+pub use load::{CONFIG_FILE_DEFAULT, ENV_FILE_NAME, Options};
+pub use mask::mask_url;
+
+/// All settings, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The file that was read.
+    pub file: PathBuf,
+    pub app: App,
+    pub prefect: Prefect,
+    pub database: Database,
+    pub server: Server,
+    pub store: Store,
+    pub plugins: Plugins,
+    /// By name. `celery` is the one that the section of that name describes.
+    pub connections: BTreeMap<String, Connection>,
+    pub scheduler: Scheduler,
+    pub limits: Limits,
+    pub logging: Logging,
+    report: Vec<ReportLine>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct App {
+    pub name: String,
+    pub version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefect {
+    /// Where clients reach this host; also the default of `server.port`.
+    pub api_url: String,
+    /// The state directory.
+    pub home: PathBuf,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Database {
+    /// SQLAlchemy URL of the definitions. `sqlite:///x` is relative to the working directory.
+    pub db_url: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    pub host: String,
+    /// 0 takes any free port.
+    pub port: u16,
+    pub shutdown_grace: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    pub dir: PathBuf,
+    pub durability: Durability,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// On disk before anything acts on it.
+    Full,
+    /// A power cut may lose the last moments, a crash of the program nothing.
+    Normal,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plugins {
+    pub dir: PathBuf,
+    pub cache_dir: PathBuf,
+    /// Authenticates the compiled code in `cache_dir`; kept outside of it.
+    pub key_file: PathBuf,
+    /// Calls at a time over all plugins.
+    pub concurrent_calls: u32,
+    pub log_lines_per_call: u32,
+    pub log_line_bytes: usize,
+    pub defaults: PluginLimits,
+    /// By kind: what differs from `defaults`, already filled up with them.
+    pub limits: BTreeMap<String, PluginLimits>,
+    /// By kind: handed over with every call.
+    pub settings: BTreeMap<String, Map<String, Value>>,
+    /// By kind: what it may use, as `connection:celery` or `start-flow`.
+    pub grants: BTreeMap<String, Vec<String>>,
+}
+
+/// Limits of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PluginLimits {
+    pub call_timeout: Duration,
+    pub memory_bytes: usize,
+    pub input_bytes: usize,
+    pub output_bytes: usize,
+}
+
+/// A broker that plugins reach by name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// `redis://`, `rediss://`, `redis+socket://`, `memory://`.
+    pub broker_url: String,
+    pub result_backend: String,
+    pub default_queue: String,
+    /// Celery task name → queue.
+    pub queues: BTreeMap<String, String>,
+    /// `global_keyprefix`, `sep` and `priority_steps` of the workers' `broker_transport_options`.
+    pub global_keyprefix: String,
+    pub separator: String,
+    pub priority_steps: Vec<u8>,
+    /// The workers' `control_exchange`.
+    pub control_exchange: String,
+    /// `global_keyprefix` of the workers' `result_backend_transport_options`.
+    pub result_keyprefix: String,
+    /// How long a published message is remembered, so that it is never published twice.
+    pub guard_ttl: Duration,
+    /// How long a revoke is repeated when no final state comes.
+    pub revoke_ttl: Duration,
+    /// After this long without an answer the broker counts as away.
+    pub response_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scheduler {
+    /// Whether deployments start by themselves.
+    pub enabled: bool,
+    /// How often the definitions database is looked at.
+    pub definitions_poll: Duration,
+}
+
+/// What a run may use up. A limit that is reached ends the task or the call with its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub result_bytes: usize,
+    pub input_bytes: usize,
+    /// Items of one `for_each`.
+    pub mapped_items: usize,
+    /// Log lines of a flow run that are kept.
+    pub log_lines_per_run: usize,
+    /// Flow runs in flight over all pools.
+    pub active_runs: usize,
+    /// Levels of sub-flows.
+    pub subflow_depth: u32,
+    /// Bytes of a request to the API.
+    pub request_bytes: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logging {
+    pub format: LogFormat,
+    /// `info`, or a filter such as `info,grepx_host::runner=debug`.
+    pub level: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    /// Taken from another key.
+    Derived { key: &'static str },
+    File { file: PathBuf, line: u32 },
+    /// The real environment.
+    Environment { variable: String },
+    EnvFile { variable: String, file: PathBuf },
+    CommandLine,
+}
+
+/// One effective value, fit to be shown: secrets are masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportLine {
+    pub key: String,
+    pub value: String,
+    pub origin: Origin,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the configuration file {} cannot be read; name another one with --config", .path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("the env file {} cannot be read; name another one with --env-file", .path.display())]
+    EnvFile { path: PathBuf, source: std::io::Error },
+    /// One line per mistake.
+    #[error("{0}")]
+    Mistakes(Mistakes),
+}
+
+impl Settings {
+    /// Every effective value with its origin, by key. Passwords and secrets are masked.
+    #[must_use]
+    pub fn report(&self) -> Vec<ReportLine> {
+        self.report.clone()
+    }
+
+    /// Where this host is reached when the operator does not say so: `prefect.api_url`.
+    #[must_use]
+    pub fn api_url(&self) -> &str {
+        &self.prefect.api_url
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Derived { key } => write!(f, "from {key}"),
+            Self::File { file, line } => write!(f, "{}:{line}", file.display()),
+            Self::Environment { variable } => write!(f, "env {variable}"),
+            Self::EnvFile { variable, file } => write!(f, "{} {variable}", file.display()),
+            Self::CommandLine => f.write_str("command line"),
+        }
+    }
+}
+
+/// Passwords never reach a log by `{:?}`.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("db_url", &mask_url(&self.db_url)).finish()
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("broker_url", &mask_url(&self.broker_url))
+            .field("result_backend", &mask_url(&self.result_backend))
+            .field("default_queue", &self.default_queue)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

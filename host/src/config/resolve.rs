@@ -1,0 +1,347 @@
+//! Given values and defaults → typed settings, with a line for the report on each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::mask::mask;
+use super::shape::{Found, Given};
+use super::{
+    App, ConfigError, Connection, Database, Durability, Limits, LogFormat, Logging, Origin, PluginLimits, Plugins,
+    Prefect, ReportLine, Scheduler, Server, Settings, Store,
+};
+use crate::yaml::{Mistake, Mistakes};
+
+const MIB: u64 = 1 << 20;
+const API_URL: &str = "http://127.0.0.1:4200/api";
+const PORT: u16 = 4200;
+
+pub(super) struct Resolver<'a> {
+    file: &'a Path,
+    found: Found,
+    mistakes: Vec<Mistake>,
+    report: Vec<ReportLine>,
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(file: &'a Path, found: Found, mistakes: Vec<Mistake>) -> Self {
+        Self {
+            file,
+            found,
+            mistakes,
+            report: Vec::new(),
+        }
+    }
+
+    pub(super) fn finish(mut self, mut settings: Settings) -> Result<Settings, ConfigError> {
+        if !self.mistakes.is_empty() {
+            self.mistakes.sort();
+            return Err(ConfigError::Mistakes(Mistakes(self.mistakes)));
+        }
+        settings.report = self.report;
+        Ok(settings)
+    }
+
+    /// All settings. With mistakes some are defaults; `finish` then hands none out.
+    pub(super) fn settings(&mut self) -> Settings {
+        let app = App {
+            name: self.text(&["app", "name"], "grepx-host"),
+            version: self.text(&["app", "version"], env!("CARGO_PKG_VERSION")),
+        };
+        let prefect = Prefect {
+            api_url: self.text(&["prefect", "api_url"], API_URL),
+            home: self.text(&["prefect", "home"], "./.prefect").into(),
+        };
+        let database = self.database();
+        let server = self.server(&prefect.api_url);
+        let store = Store {
+            dir: self.derived(&["store", "dir"], &prefect.home.to_string_lossy(), "prefect.home").into(),
+            durability: match self.text(&["store", "durability"], "full").as_str() {
+                "normal" => Durability::Normal,
+                _ => Durability::Full,
+            },
+        };
+        let connections = self.connections();
+        Settings {
+            file: self.file.to_owned(),
+            plugins: self.plugins(&store.dir, &connections),
+            app,
+            prefect,
+            database,
+            server,
+            store,
+            connections,
+            scheduler: Scheduler {
+                enabled: self.flag(&["scheduler", "enabled"], true),
+                definitions_poll: Duration::from_millis(self.integer(&["scheduler", "definitions_poll_ms"], 500)),
+            },
+            limits: self.limits(),
+            logging: Logging {
+                format: match self.text(&["logging", "format"], "text").as_str() {
+                    "json" => LogFormat::Json,
+                    _ => LogFormat::Text,
+                },
+                level: self.text(&["logging", "level"], "info"),
+            },
+            report: Vec::new(),
+        }
+    }
+
+    fn database(&mut self) -> Database {
+        let path = ["database", "db_url"];
+        let db_url = self.text(&path, "");
+        if db_url.is_empty() {
+            let message = "database.db_url is missing; write sqlite:///path/to/grepx-master.db";
+            self.mistake(&path, message.to_owned());
+        } else if let Err(error) = crate::definitions::sqlite_path(&db_url) {
+            self.mistake(&path, error.to_string());
+        }
+        Database { db_url }
+    }
+
+    fn server(&mut self, api_url: &str) -> Server {
+        let host = self.text(&["server", "host"], "127.0.0.1");
+        let path = ["server", "port"];
+        let given = self.given(&path).is_some();
+        let url_port = port_of(api_url);
+        if url_port.is_none() && !given {
+            let message = format!("prefect.api_url {api_url:?} is no URL with a usable port; write {API_URL}");
+            self.mistake(&["prefect", "api_url"], message);
+        }
+        let (default, origin) = match url_port {
+            Some(port) => (port, Origin::Derived { key: "prefect.api_url" }),
+            None => (PORT, Origin::Default),
+        };
+        let port = self.value(&path, Value::from(default), origin);
+        Server {
+            host,
+            port: port.as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(PORT),
+            shutdown_grace: self.seconds(&["server", "shutdown_grace_seconds"], 30),
+        }
+    }
+
+    fn limits(&mut self) -> Limits {
+        Limits {
+            result_bytes: self.size(&["limits", "result_bytes"], 8 * MIB),
+            input_bytes: self.size(&["limits", "input_bytes"], 8 * MIB),
+            mapped_items: self.size(&["limits", "mapped_items"], 10_000),
+            log_lines_per_run: self.size(&["limits", "log_lines_per_run"], 10_000),
+            active_runs: self.size(&["limits", "active_runs"], 100_000),
+            subflow_depth: u32::try_from(self.integer(&["limits", "subflow_depth"], 8)).unwrap_or(8),
+            request_bytes: self.size(&["limits", "request_bytes"], 8 * MIB),
+        }
+    }
+
+    fn plugins(&mut self, state: &Path, connections: &BTreeMap<String, Connection>) -> Plugins {
+        let under = |name: &str| state.join(name).to_string_lossy().into_owned();
+        let dir = PathBuf::from(self.text(&["plugins", "dir"], "./plugins"));
+        let cache_dir = self.derived(&["plugins", "cache_dir"], &under("plugin-cache"), "store.dir");
+        let key_file = self.derived(&["plugins", "key_file"], &under("plugin-cache.key"), "store.dir");
+        let concurrent_calls = self.integer(&["plugins", "concurrent_calls"], 64);
+        let lines = self.integer(&["plugins", "log_lines_per_call"], 1000);
+        let log_line_bytes = self.size(&["plugins", "log_line_bytes"], 8 * 1024);
+        let basic = PluginLimits {
+            call_timeout: Duration::from_secs(5),
+            memory_bytes: 256 << 20,
+            input_bytes: 16 << 20,
+            output_bytes: 16 << 20,
+        };
+        let defaults = self.plugin_limits(&["plugins", "defaults"], basic, &Origin::Default);
+        let mut limits = BTreeMap::new();
+        for kind in self.names(&["plugins", "limits"]) {
+            let origin = Origin::Derived { key: "plugins.defaults" };
+            limits.insert(kind.clone(), self.plugin_limits(&["plugins", "limits", &kind], defaults, &origin));
+        }
+        let mut settings = BTreeMap::new();
+        for kind in self.names(&["plugins", "settings"]) {
+            let value = self.value(&["plugins", "settings", &kind], json!({}), Origin::Default);
+            let Value::Object(map) = value else { continue };
+            settings.insert(kind, map);
+        }
+        Plugins {
+            dir,
+            cache_dir: cache_dir.into(),
+            key_file: key_file.into(),
+            concurrent_calls: u32::try_from(concurrent_calls).unwrap_or(64),
+            log_lines_per_call: u32::try_from(lines).unwrap_or(1000),
+            log_line_bytes,
+            defaults,
+            limits,
+            settings,
+            grants: self.grants(connections),
+        }
+    }
+
+    /// Nothing is granted but what the shipped kinds cannot work without.
+    fn grants(&mut self, connections: &BTreeMap<String, Connection>) -> BTreeMap<String, Vec<String>> {
+        let all: Vec<String> = connections.keys().map(|name| format!("connection:{name}")).collect();
+        let shipped = [("celery", all), ("subflow", vec!["start-flow".to_owned()])];
+        let mut kinds: BTreeSet<String> = self.names(&["plugins", "grants"]);
+        kinds.extend(shipped.iter().map(|(kind, _)| (*kind).to_owned()));
+        let mut grants = BTreeMap::new();
+        for kind in kinds {
+            let default = shipped.iter().find(|(name, _)| *name == kind).map(|(_, grants)| grants.clone());
+            let default = Value::from(default.unwrap_or_default());
+            let value = self.value(&["plugins", "grants", &kind], default, Origin::Default);
+            grants.insert(kind, texts(&value));
+        }
+        grants
+    }
+
+    fn plugin_limits(&mut self, path: &[&str], default: PluginLimits, origin: &Origin) -> PluginLimits {
+        let mut number = |name: &str, default: u64| {
+            let path: Vec<&str> = path.iter().copied().chain([name]).collect();
+            let value = self.value(&path, Value::from(default), origin.clone());
+            value.as_u64().unwrap_or(default)
+        };
+        let timeout = u64::try_from(default.call_timeout.as_millis()).unwrap_or(u64::MAX);
+        PluginLimits {
+            call_timeout: Duration::from_millis(number("call_timeout_ms", timeout)),
+            memory_bytes: usize_of(number("memory_mb", default.memory_bytes as u64 / MIB).saturating_mul(MIB)),
+            input_bytes: usize_of(number("input_bytes", default.input_bytes as u64)),
+            output_bytes: usize_of(number("output_bytes", default.output_bytes as u64)),
+        }
+    }
+
+    /// `connections`, with the section `celery` as the one of that name where it says nothing else.
+    fn connections(&mut self) -> BTreeMap<String, Connection> {
+        let legacy: Vec<_> = self.found.keys().filter(|path| path[0] == "celery").cloned().collect();
+        for path in legacy {
+            let target: Vec<String> = ["connections"].into_iter().map(str::to_owned).chain(path.clone()).collect();
+            if let Some(given) = self.found.remove(&path) {
+                self.found.entry(target).or_insert(given);
+            }
+        }
+        let mut names = self.names(&["connections"]);
+        names.insert("celery".to_owned());
+        names.into_iter().map(|name| (name.clone(), self.connection(&name))).collect()
+    }
+
+    fn connection(&mut self, name: &str) -> Connection {
+        let base = ["connections", name];
+        let at = |key: &'static str| [base[0], base[1], key];
+        let mut broker_url = self.text(&at("broker_url"), if name == "celery" { "memory://" } else { "" });
+        if broker_url.is_empty() {
+            let message = format!("connections.{name}.broker_url is missing; write redis://host:6379/0 or memory://");
+            self.mistake(&base, message);
+            "memory://".clone_into(&mut broker_url);
+        }
+        let mut queues = BTreeMap::new();
+        for task in self.names(&at("queues")) {
+            let queue = self.text(&[base[0], base[1], "queues", &task], "");
+            queues.insert(task, queue);
+        }
+        let steps = self.value(&at("priority_steps"), json!([0, 3, 6, 9]), Origin::Default);
+        Connection {
+            result_backend: self.derived(&at("result_backend"), &broker_url, "broker_url"),
+            broker_url,
+            default_queue: self.text(&at("default_queue"), "celery"),
+            queues,
+            global_keyprefix: self.text(&at("global_keyprefix"), ""),
+            separator: self.text(&at("separator"), "\u{6}\u{16}"),
+            priority_steps: steps
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|step| u8::try_from(step.as_u64()?).ok())
+                .collect(),
+            control_exchange: self.text(&at("control_exchange"), "celery"),
+            result_keyprefix: self.text(&at("result_keyprefix"), ""),
+            guard_ttl: self.seconds(&at("guard_ttl_seconds"), 7 * 86_400),
+            revoke_ttl: self.seconds(&at("revoke_ttl_seconds"), 86_400),
+            response_timeout: self.seconds(&at("response_timeout_seconds"), 10),
+        }
+    }
+
+    fn given(&self, path: &[&str]) -> Option<&Given> {
+        let path: Vec<String> = path.iter().map(|part| (*part).to_owned()).collect();
+        self.found.get(&path)
+    }
+
+    /// Names that were given one level below `path`.
+    fn names(&self, path: &[&str]) -> BTreeSet<String> {
+        let below = |found: &&Vec<String>| found.len() > path.len() && found.iter().zip(path).all(|(a, b)| a == b);
+        self.found.keys().filter(below).map(|found| found[path.len()].clone()).collect()
+    }
+
+    fn value(&mut self, path: &[&str], default: Value, default_origin: Origin) -> Value {
+        let (value, origin) = match self.given(path) {
+            Some(given) => (given.value.clone(), given.origin.clone()),
+            None => (default, default_origin),
+        };
+        let last = path.last().copied().unwrap_or_default();
+        let shown = match mask(last, &value) {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        self.report.push(ReportLine {
+            key: path.join("."),
+            value: shown,
+            origin,
+        });
+        value
+    }
+
+    fn text(&mut self, path: &[&str], default: &str) -> String {
+        let value = self.value(path, Value::from(default), Origin::Default);
+        value.as_str().unwrap_or(default).to_owned()
+    }
+
+    fn derived(&mut self, path: &[&str], default: &str, key: &'static str) -> String {
+        let value = self.value(path, Value::from(default), Origin::Derived { key });
+        value.as_str().unwrap_or(default).to_owned()
+    }
+
+    fn flag(&mut self, path: &[&str], default: bool) -> bool {
+        let value = self.value(path, Value::from(default), Origin::Default);
+        value.as_bool().unwrap_or(default)
+    }
+
+    fn integer(&mut self, path: &[&str], default: u64) -> u64 {
+        let value = self.value(path, Value::from(default), Origin::Default);
+        value.as_u64().unwrap_or(default)
+    }
+
+    fn size(&mut self, path: &[&str], default: u64) -> usize {
+        usize_of(self.integer(path, default))
+    }
+
+    fn seconds(&mut self, path: &[&str], default: u64) -> Duration {
+        Duration::from_secs(self.integer(path, default))
+    }
+
+    fn mistake(&mut self, path: &[&str], message: String) {
+        let spot = self.given(path).and_then(|given| given.spot);
+        self.mistakes.push(Mistake::new(self.file, spot, message));
+    }
+}
+
+fn usize_of(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    let items: &[Value] = value.as_array().map_or(&[], Vec::as_slice);
+    items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+}
+
+/// The port that an `http` or `https` URL writes. One that writes none is likely a proxy's, so it
+/// says nothing about this host.
+fn port_of(url: &str) -> Option<u16> {
+    let (scheme, rest) = url.split_once("://")?;
+    if !matches!(scheme, "http" | "https") {
+        return None;
+    }
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    // `[::1]:4200`: colons inside of the brackets separate nothing.
+    let after_brackets = host.rsplit(']').next()?;
+    match after_brackets.rsplit_once(':') {
+        Some((_, port)) => port.parse().ok(),
+        None if host.is_empty() => None,
+        None => Some(PORT),
+    }
+}
+

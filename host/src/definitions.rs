@@ -1,0 +1,27 @@
+//! What the rows of `grepx-master.db`, or files that could become such rows, mean.
+//!
+//! `Source` reads rows and nothing else; `compile` judges them and yields a [`Catalog`], an
+//! immutable snapshot, together with everything that is wrong. A wrong row costs the flow that it
+//! stands in, never another one.
+//!
+//! Absent on purpose: the run database, schedules' arithmetic, plugins (they answer through
+//! [`Kinds`]), and any write to the database outside of [`apply`].
+
+mod catalog;
+mod compile;
+mod problem;
+mod row;
+mod schema;
+mod source;
+
+pub use catalog::{
+    Catalog, CatchUp, Deployment, Flow, NAMESPACE, Overlap, Pool, Queue, ScheduleSpec, ScheduleType, deployment_id,
+    flow_id, pool_id, queue_id,
+};
+pub use compile::{KindProblem, Kinds, compile};
+pub use problem::{Problem, Severity};
+pub(crate) use row::describe;
+pub use row::{Cell, Row, Rows};
+pub use schema::Table;
+pub(crate) use source::sqlite_path;
+pub use source::{Source, SourceError};
