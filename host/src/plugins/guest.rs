@@ -1,0 +1,213 @@
+//! The host's side of one call: its limits, its log and a WASI in which nothing is granted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
+use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
+
+use super::bindings::{log, types};
+use super::call_log::{CallLog, Stream};
+use super::runtime::{SLICE_TICKS, TICK};
+use super::settings::Limits;
+use super::types::Level;
+
+/// Host resources that a guest may hold: streams, polls.
+const RESOURCES_MAX: usize = 256;
+const CORE_INSTANCES_MAX: usize = 200;
+const TABLES_MAX: usize = 200;
+const TABLE_ELEMENTS_MAX: usize = 1_000_000;
+const MEMORIES_MAX: usize = 16;
+const RANDOM_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What a guest sees of time and chance.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum World {
+    /// The machine's clock and randomness.
+    Real,
+    /// Both derived from the stored context, so that a repeated step is the same step.
+    Stored { now_ms: u64, seed: u64 },
+}
+
+pub(super) struct Guest {
+    wasi: WasiCtx,
+    resources: ResourceTable,
+    limiter: Limiter,
+    log: Arc<CallLog>,
+}
+
+/// The call used up its running time.
+#[derive(Debug, thiserror::Error)]
+#[error("the call used up its {} ms", .0.as_millis())]
+pub(super) struct Overtime(pub(super) Duration);
+
+/// The call asked for more memory than it may have.
+#[derive(Debug, thiserror::Error)]
+#[error("the call asked for more than {limit} bytes of memory")]
+pub(super) struct MemoryLimit {
+    pub(super) limit: usize,
+}
+
+/// A store for one call, with its deadline armed. `yielded` is set whenever the guest lets other
+/// work go on, so that the caller can tell this from waiting in a host call.
+pub(super) fn store(
+    engine: &Engine,
+    limits: &Limits,
+    world: World,
+    log: Arc<CallLog>,
+    yielded: Arc<AtomicBool>,
+) -> Store<Guest> {
+    let mut resources = ResourceTable::new();
+    resources.set_max_capacity(RESOURCES_MAX);
+    let guest = Guest {
+        wasi: wasi(world, &log),
+        resources,
+        limiter: Limiter {
+            limit: limits.memory_bytes,
+            used: 0,
+        },
+        log,
+    };
+    let mut store = Store::new(engine, guest);
+    store.limiter(|guest| &mut guest.limiter);
+    arm(&mut store, limits.call_timeout, yielded);
+    store
+}
+
+/// Counts slices instead of reading a clock: only time in which this guest ran is charged to it.
+fn arm(store: &mut Store<Guest>, limit: Duration, yielded: Arc<AtomicBool>) {
+    let slice = TICK * u32::try_from(SLICE_TICKS).unwrap_or(1);
+    let mut left = limit.as_nanos().div_ceil(slice.as_nanos());
+    store.epoch_deadline_callback(move |_| {
+        left = left.saturating_sub(1);
+        if left == 0 {
+            return Err(Overtime(limit).into());
+        }
+        yielded.store(true, Ordering::Relaxed);
+        Ok(UpdateDeadline::YieldCustom(
+            SLICE_TICKS,
+            Box::pin(tokio::task::yield_now()),
+        ))
+    });
+    store.set_epoch_deadline(SLICE_TICKS);
+}
+
+fn wasi(world: World, log: &Arc<CallLog>) -> WasiCtx {
+    let mut builder = WasiCtx::builder();
+    builder
+        .stdout(Stream::new(log, Level::Info))
+        .stderr(Stream::new(log, Level::Warn))
+        .max_random_size(RANDOM_BYTES_MAX)
+        .allow_ip_name_lookup(false)
+        .allow_tcp(false)
+        .allow_udp(false);
+    if let World::Stored { now_ms, seed } = world {
+        builder
+            .wall_clock(Frozen(Duration::from_millis(now_ms)))
+            .monotonic_clock(Frozen(Duration::ZERO))
+            .secure_random(Deterministic::new(expand(seed, b"secure")))
+            .insecure_random(Deterministic::new(expand(seed, b"insecure")))
+            .insecure_random_seed(u128::from(seed));
+    }
+    builder.build()
+}
+
+/// 256 bytes that depend on nothing but the seed.
+fn expand(seed: u64, purpose: &[u8]) -> Vec<u8> {
+    let block = |i: u8| {
+        Sha256::new()
+            .chain_update(seed.to_be_bytes())
+            .chain_update(purpose)
+            .chain_update([i])
+            .finalize()
+    };
+    (0..8).flat_map(block).collect()
+}
+
+#[derive(Clone, Copy)]
+struct Frozen(Duration);
+
+impl HostWallClock for Frozen {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0
+    }
+}
+
+impl HostMonotonicClock for Frozen {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Unlike wasmtime's own limiter it counts all memories of a call together, and it fails the call
+/// with an error of its own instead of handing the guest a failed allocation.
+struct Limiter {
+    limit: usize,
+    used: usize,
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let used = self.used.saturating_add(desired.saturating_sub(current));
+        if used > self.limit {
+            return Err(MemoryLimit { limit: self.limit }.into());
+        }
+        self.used = used;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS_MAX)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.resources,
+        }
+    }
+}
+
+impl types::Host for Guest {}
+
+impl log::Host for Guest {
+    fn log(&mut self, level: log::Level, message: String) {
+        let level = match level {
+            log::Level::Trace => Level::Trace,
+            log::Level::Debug => Level::Debug,
+            log::Level::Info => Level::Info,
+            log::Level::Warn => Level::Warn,
+            log::Level::Error => Level::Error,
+        };
+        self.log.line(level, &message);
+    }
+
+    fn progress(&mut self, fraction: f64, note: String) {
+        self.log.progress(fraction, &note);
+    }
+}

@@ -1,0 +1,85 @@
+use super::*;
+
+struct Place {
+    _dir: tempfile::TempDir,
+    cache: PathBuf,
+    key: PathBuf,
+}
+
+fn place() -> Place {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    Place {
+        cache: dir.path().join("cache"),
+        key: dir.path().join("state/plugin.key"),
+        _dir: dir,
+    }
+}
+
+impl Place {
+    fn open(&self) -> Precompiled {
+        Precompiled::open(&self.cache, &self.key).expect("cache opens")
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.cache).expect("cache directory");
+        entries.map(|entry| entry.expect("entry").path()).collect()
+    }
+}
+
+fn component(engine: &Engine) -> Component {
+    Component::from_binary(engine, b"\0asm\x0d\0\x01\0").expect("the empty component")
+}
+
+#[test]
+fn hmac_is_the_one_of_the_standard() {
+    // RFC 4231 has no 32-byte key; computed with Python's hmac module.
+    let tag = hmac(&[0x0b; 32], &[b"Hi ", b"There"]);
+    assert_eq!(
+        hex(&tag),
+        "198a607eb44bfbc69903a0f1cf2bbdc5ba0aa3f3d9ae3c1c7a3b1696a0b68cf7"
+    );
+}
+
+#[test]
+fn what_was_saved_loads_until_a_byte_differs() {
+    let (place, engine) = (place(), Engine::default());
+    let cache = place.open();
+    assert!(cache.load(&engine, &[1; 32]).is_none());
+    cache.save(&engine, &[1; 32], &component(&engine));
+    assert!(cache.load(&engine, &[1; 32]).is_some());
+    assert!(cache.load(&engine, &[2; 32]).is_none());
+
+    let files = place.files();
+    assert_eq!(files.len(), 1);
+    let good = fs::read(&files[0]).expect("read");
+    for at in [0, TAG_BYTES - 1, TAG_BYTES, good.len() / 2, good.len() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        fs::write(&files[0], bad).expect("write");
+        assert!(cache.load(&engine, &[1; 32]).is_none(), "byte {at} was flipped");
+    }
+    fs::write(&files[0], &good[..TAG_BYTES - 1]).expect("write");
+    assert!(cache.load(&engine, &[1; 32]).is_none(), "truncated");
+}
+
+#[test]
+fn a_file_of_another_digest_does_not_load_under_a_new_name() {
+    let (place, engine) = (place(), Engine::default());
+    let cache = place.open();
+    cache.save(&engine, &[1; 32], &component(&engine));
+    fs::copy(cache.path(&engine, &[1; 32]), cache.path(&engine, &[2; 32])).expect("copy");
+    assert!(cache.load(&engine, &[2; 32]).is_none());
+}
+
+#[test]
+fn the_key_is_made_once_and_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = place();
+    let first = place.open().key;
+    assert_eq!(place.open().key, first);
+    let mode = fs::metadata(&place.key).expect("key file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    fs::write(&place.key, b"short").expect("write");
+    let error = Precompiled::open(&place.cache, &place.key).err().expect("refused");
+    assert!(error.to_string().contains("5 bytes instead of a key of 32"), "{error}");
+}
