@@ -1,0 +1,180 @@
+//! Questions to the workers by remote control. The answers of all three questions come through
+//! one list, which is polled instead of popped with blocking: a blocking command would hold up
+//! everything else on the shared connection.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use grepx_celery::control::{Answer, Command, Mailbox, Reply, ReplyTo, Request, queue_names, registered_names};
+use redis::aio::MultiplexedConnection;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::Remote;
+use crate::broker::{Inspection, SendError, Worker};
+
+/// How long an inspection may explain further waits.
+const FRESH: Duration = Duration::from_secs(5);
+const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pauses between looks at the list of answers.
+const POLL_MIN: Duration = Duration::from_millis(2);
+const POLL_MAX: Duration = Duration::from_millis(50);
+/// Answers taken at a time.
+const BATCH: usize = 100;
+/// What is asked, all at once.
+const QUESTIONS: [Command; 3] = [Command::Ping, Command::Registered, Command::ActiveQueues];
+
+/// The last inspection; whoever comes while one is made waits for it.
+#[derive(Default)]
+pub(crate) struct InspectionCache(Mutex<Option<(Instant, Inspection)>>);
+
+struct Question {
+    mailbox: Mailbox,
+    oid: String,
+    /// One for each of `QUESTIONS`.
+    tickets: Vec<String>,
+}
+
+impl Remote {
+    pub(crate) async fn inspect(&self, timeout: Duration) -> Result<Inspection, SendError> {
+        let mut connection = self.connected()?;
+        let question = Question::new(&self.mailbox);
+        let receivers = self.ask(&question, &mut connection).await?;
+        let workers = self.collect(&question, receivers, timeout, &mut connection).await;
+        let mut tidy = redis::pipe();
+        tidy.cmd("SREM").arg(self.mailbox.binding_key()).arg(question.member());
+        tidy.cmd("DEL").arg(question.list());
+        // What stays behind is small; the answer counts.
+        let _ = tidy.query_async::<()>(&mut connection).await;
+        Ok(Inspection::new(workers?, receivers))
+    }
+
+    pub(crate) async fn explain_wait(&self, queue: &str, task: &str) -> Option<String> {
+        let mut cache = self.inspection.0.lock().await;
+        let fresh = cache.as_ref().is_some_and(|(at, _)| at.elapsed() < FRESH);
+        if !fresh {
+            match self.inspect(EXPLAIN_TIMEOUT).await {
+                Ok(inspection) => *cache = Some((Instant::now(), inspection)),
+                Err(error) => return Some(error.to_string()),
+            }
+        }
+        let (_, inspection) = cache.as_ref()?;
+        let waiting = match self.waiting_in(queue).await {
+            Ok(waiting) => waiting,
+            Err(error) => return Some(error.to_string()),
+        };
+        inspection.explain(&self.settings.name, queue, task, waiting)
+    }
+
+    /// Messages in all lists of a queue.
+    async fn waiting_in(&self, queue: &str) -> Result<u64, SendError> {
+        let queue = match queue {
+            "" => &self.settings.default_queue,
+            queue => queue,
+        };
+        let mut pipe = redis::pipe();
+        for list in self.settings.layout.lists(queue) {
+            pipe.cmd("LLEN").arg(list);
+        }
+        let lengths: Vec<u64> = self.answered(pipe.query_async(&mut self.connected()?).await)?;
+        Ok(lengths.into_iter().sum())
+    }
+
+    /// Publishes the questions; returns how many workers got them.
+    async fn ask(&self, question: &Question, connection: &mut MultiplexedConnection) -> Result<u64, SendError> {
+        let mut pipe = redis::pipe();
+        let binding = pipe.cmd("SADD").arg(self.mailbox.binding_key());
+        binding.arg(question.member()).ignore();
+        for request in question.requests() {
+            let request = request
+                .encode(&self.mailbox)
+                .map_err(|error| self.invalid(error.to_string()))?;
+            pipe.cmd("PUBLISH").arg(self.mailbox.channel()).arg(request);
+        }
+        let receivers: Vec<u64> = self.answered(pipe.query_async(connection).await)?;
+        Ok(receivers.into_iter().min().unwrap_or(0))
+    }
+
+    async fn collect(
+        &self,
+        question: &Question,
+        receivers: u64,
+        timeout: Duration,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<BTreeMap<String, Worker>, SendError> {
+        let until = Instant::now() + timeout;
+        let mut workers = BTreeMap::new();
+        let mut missing = receivers.saturating_mul(QUESTIONS.len() as u64);
+        let mut pause = POLL_MIN;
+        while missing > 0 {
+            let mut command = redis::cmd("RPOP");
+            command.arg(question.list()).arg(BATCH);
+            let replies: Option<Vec<Vec<u8>>> = self.answered(command.query_async(connection).await)?;
+            for reply in replies.unwrap_or_default() {
+                missing = missing.saturating_sub(1);
+                question.note(&reply, &mut workers);
+            }
+            let now = Instant::now();
+            if now >= until {
+                break;
+            }
+            if missing > 0 {
+                tokio::time::sleep(pause.min(until - now)).await;
+                pause = (pause * 2).min(POLL_MAX);
+            }
+        }
+        Ok(workers)
+    }
+}
+
+impl Question {
+    fn new(mailbox: &Mailbox) -> Self {
+        Self {
+            mailbox: mailbox.clone(),
+            oid: Uuid::new_v4().to_string(),
+            tickets: QUESTIONS.iter().map(|_| Uuid::new_v4().to_string()).collect(),
+        }
+    }
+
+    fn member(&self) -> String {
+        self.mailbox.binding_member(&self.oid)
+    }
+
+    fn list(&self) -> String {
+        self.mailbox.reply_list(&self.oid)
+    }
+
+    fn requests(&self) -> impl Iterator<Item = Request> {
+        QUESTIONS.into_iter().zip(&self.tickets).map(|(command, ticket)| {
+            let mut request = Request::new(command, &Uuid::new_v4().to_string());
+            request.reply_to = Some(ReplyTo {
+                oid: self.oid.clone(),
+                ticket: ticket.clone(),
+            });
+            request
+        })
+    }
+
+    fn note(&self, reply: &[u8], workers: &mut BTreeMap<String, Worker>) {
+        let reply = match Reply::decode(reply) {
+            Ok(reply) => reply,
+            Err(error) => {
+                tracing::debug!("an answer of a worker cannot be read: {error}");
+                return;
+            }
+        };
+        let ticket = reply.ticket.as_deref().unwrap_or_default();
+        let asked = self.tickets.iter().position(|own| own == ticket);
+        let worker = workers.entry(reply.worker.clone()).or_insert_with(|| Worker {
+            name: reply.worker,
+            ..Worker::default()
+        });
+        let Answer::Value(value) = reply.answer else { return };
+        match asked.and_then(|index| QUESTIONS.get(index)) {
+            Some(Command::Registered) => worker.tasks = Some(registered_names(&value)),
+            Some(Command::ActiveQueues) => worker.queues = Some(queue_names(&value)),
+            _ => {}
+        }
+    }
+}
