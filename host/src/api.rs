@@ -38,7 +38,6 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use crate::broker::Broker;
 use crate::config::Settings;
@@ -48,6 +47,10 @@ use crate::store::Store;
 
 pub use control::Control;
 use error::Error;
+pub(crate) use plugins::kind as describe_kind;
+
+/// Our own version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What Prefect's clients take this server for: they refuse to watch another major version.
 pub const PREFECT_VERSION: &str = "3.8.8";
@@ -55,21 +58,48 @@ pub const PREFECT_VERSION: &str = "3.8.8";
 /// What handlers see. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ApiState {
-    pub store: Store,
-    pub runner: Arc<dyn Control>,
-    pub catalog: Arc<ArcSwap<Catalog>>,
-    pub plugins: Plugins,
-    pub broker: Broker,
-    pub settings: Arc<Settings>,
-    pub ready: watch::Receiver<Readiness>,
+    store: Store,
+    runner: Arc<dyn Control>,
+    catalog: Arc<ArcSwap<Catalog>>,
+    plugins: Plugins,
+    broker: Broker,
+    settings: Arc<Settings>,
+    readiness: Arc<ArcSwap<Readiness>>,
 }
 
-/// Whether runs are made and go on.
+/// Whether flow runs are made and go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
     Ready,
     /// Not yet, or not any more, with the reason.
     NotReady(String),
+}
+
+impl ApiState {
+    /// Ready from the start.
+    pub fn new(
+        store: Store,
+        runner: impl Control + 'static,
+        catalog: Arc<ArcSwap<Catalog>>,
+        plugins: Plugins,
+        broker: Broker,
+        settings: Arc<Settings>,
+    ) -> Self {
+        Self {
+            store,
+            runner: Arc::new(runner),
+            catalog,
+            plugins,
+            broker,
+            settings,
+            readiness: Arc::new(ArcSwap::from_pointee(Readiness::Ready)),
+        }
+    }
+
+    /// What `/ready` says from now on, in every clone.
+    pub fn set_readiness(&self, readiness: Readiness) {
+        self.readiness.store(Arc::new(readiness));
+    }
 }
 
 /// All routes. Tests call it without a socket.

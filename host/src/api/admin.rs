@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::error::Error;
-use super::{ApiState, PREFECT_VERSION, Readiness};
+use super::{ApiState, PREFECT_VERSION, Readiness, VERSION};
 
 /// Version of the REST contract that Prefect's clients name in `X-PREFECT-API-VERSION`.
 const API_VERSION: &str = "0.8.4";
@@ -18,8 +18,7 @@ pub(super) async fn health() -> Json<bool> {
 }
 
 pub(super) async fn ready(State(state): State<ApiState>) -> Response {
-    let readiness = state.ready.borrow().clone();
-    match readiness {
+    match state.readiness.load().as_ref() {
         Readiness::Ready => Json(json!({"message": "OK"})).into_response(),
         Readiness::NotReady(reason) => {
             (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"message": reason}))).into_response()
@@ -64,7 +63,7 @@ pub(super) async fn connections(State(state): State<ApiState>) -> Json<Vec<Value
 
 /// Names our own version with every answer: the body of `/admin/version` is for Prefect's clients.
 pub(super) async fn name_version(mut response: Response) -> Response {
-    let version = HeaderValue::from_static(crate::VERSION);
+    let version = HeaderValue::from_static(VERSION);
     response.headers_mut().insert(VERSION_HEADER, version);
     response
 }

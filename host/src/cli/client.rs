@@ -71,11 +71,16 @@ impl Client {
 
     /// All rows of a filter, page by page, `max` at most.
     pub(crate) fn all(&self, path: &str, filter: &Value, max: usize) -> Result<Vec<Value>, Failure> {
+        self.all_after(0, path, filter, max)
+    }
+
+    /// As [`Self::all`], without the first `skipped` rows.
+    pub(crate) fn all_after(&self, skipped: usize, path: &str, filter: &Value, max: usize) -> Result<Vec<Value>, Failure> {
         let mut rows = Vec::new();
         loop {
             let mut body = filter.clone();
             body["limit"] = json!(PAGE.min(max - rows.len()));
-            body["offset"] = json!(rows.len());
+            body["offset"] = json!(skipped + rows.len());
             let page = match self.post(path, &body)? {
                 Value::Array(page) => page,
                 _ => return Err(self.foreign("no list")),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::api::{PREFECT_VERSION, VERSION};
 use crate::cli::arguments::Global;
 use crate::cli::client::load_settings;
 use crate::cli::exit::{Done, Exit};
@@ -24,9 +25,9 @@ pub(crate) fn show(global: &Global) -> Done {
 
 pub(crate) fn version(json: bool) -> Done {
     if json {
-        out::json(&json!({"version": crate::VERSION, "prefect_api": crate::api::PREFECT_VERSION}));
+        out::json(&json!({"version": VERSION, "prefect_api": PREFECT_VERSION}));
     } else {
-        out::line(format!("grepx-host {}", crate::VERSION));
+        out::line(format!("grepx-host {}", VERSION));
     }
     Ok(Exit::Ok)
 }

@@ -4,14 +4,13 @@
 //! Absent on purpose: a stream. Polling with a pace that follows what happens survives a restart
 //! of the server and works with any server that has Prefect's API.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 
-use crate::cli::client::{Client, PAGE};
+use crate::cli::client::Client;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
 use crate::cli::show::{level, short, text, time_of_day, why};
@@ -21,8 +20,8 @@ const WAIT_MIN: Duration = Duration::from_millis(20);
 const WAIT_MAX: Duration = Duration::from_millis(200);
 /// How long a server may be away, for a restart.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Log lines are written in groups: one may come later than another with a later time.
-const LOGS_OVERLAP_MS: i64 = 2_000;
+/// Log lines between two looks.
+const LOGS_MAX: usize = 100_000;
 const TASK_RUNS_MAX: usize = 100_000;
 /// Results shown at the end.
 const RESULTS_MAX: usize = 20;
@@ -96,9 +95,8 @@ pub(crate) struct Follow {
     run: String,
     /// Latest state of the flow run and of each task run.
     states: HashMap<String, String>,
-    logs: HashSet<String>,
-    /// Time of the latest log line.
-    logs_until: Option<String>,
+    /// Log lines: of one run they are listed as written, so new ones come last.
+    logs: usize,
 }
 
 struct Look {
@@ -112,8 +110,7 @@ impl Follow {
         Self {
             run: text(run, "id"),
             states: HashMap::new(),
-            logs: HashSet::new(),
-            logs_until: None,
+            logs: 0,
         }
     }
 
@@ -156,19 +153,9 @@ impl Follow {
 
     /// Log lines that were not there before, in order.
     pub(crate) fn new_logs(&mut self, client: &Client) -> Result<Vec<Value>, Failure> {
-        let after = self.logs_until.as_deref().and_then(|until| {
-            let until = DateTime::parse_from_rfc3339(until).ok()? - TimeDelta::milliseconds(LOGS_OVERLAP_MS);
-            Some(until.to_rfc3339_opts(SecondsFormat::Millis, true))
-        });
-        let filter = json!({
-            "logs": {"flow_run_id": {"any_": [self.run]}, "timestamp": {"after_": after}},
-            "sort": "TIMESTAMP_ASC",
-        });
-        let mut lines = client.all("/logs/filter", &filter, PAGE * 1_000)?;
-        lines.retain(|line| self.logs.insert(text(line, "id")));
-        if let Some(last) = lines.last() {
-            self.logs_until = Some(text(last, "timestamp"));
-        }
+        let filter = json!({"logs": {"flow_run_id": {"any_": [self.run]}}, "sort": "TIMESTAMP_ASC"});
+        let lines = client.all_after(self.logs, "/logs/filter", &filter, LOGS_MAX)?;
+        self.logs += lines.len();
         Ok(lines)
     }
 }
