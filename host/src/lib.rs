@@ -1,4 +1,16 @@
 //! grepx-host: runs the flows of `grepx-master.db`.
+//!
+//! In reading order, from the outside in; nothing points back (`cargo xtask tidy` keeps watch):
+//!
+//! - [`cli`] parses, talks to a server, or becomes one through [`app`], which puts everything together
+//! - [`api`] is the HTTP face: it reads the store's views and writes through the runner only
+//! - [`runner`] moves flow runs: event → decide → commit → due → dispatch
+//! - [`store`] is the only module with SQL on the run database
+//! - [`plugins`] is the only module with wasmtime
+//! - [`broker`] is the only module with Redis; it also has the embedded worker of `memory://`
+//! - [`definitions`] turns rows and YAML into flows, deployments and pools, [`config`] a file into settings
+//!
+//! What a run *is* stands in `grepx-engine`, what Celery says in `grepx-celery`: both pure.
 
 pub mod api;
 pub mod app;

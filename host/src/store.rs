@@ -1,0 +1,297 @@
+//! The run store: one SQLite file under the state directory, and the only module with SQL on it.
+//!
+//! One thread writes, with group commit ([`writer`]); reads have connections of their own that
+//! cannot write. Everything that changes together for a run is one [`Commit`]: facts, view rows,
+//! results, outbox, logs, slot. What is answered has been committed. Slots of work pools are
+//! given away inside the very transaction that frees them ([`admission`]).
+//!
+//! Absent on purpose: what facts mean (the engine), wire forms (the API), a clock (every time is
+//! an argument), sending what is in the outbox (the runner), and a second host: a lock on the
+//! state directory keeps it out.
+
+mod admission;
+mod boot;
+mod commit;
+mod create;
+mod error;
+mod filter;
+mod limits;
+mod lock;
+mod logs;
+mod model;
+mod open;
+mod read;
+mod readers;
+mod reads;
+mod rows;
+mod slots;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use grepx_engine::{FlowRunId, Json, Timestamp};
+use tokio::sync::mpsc::{self, OwnedPermit};
+
+use commit::Prepared;
+use readers::Readers;
+use writer::{Change, Writing};
+
+pub use error::Error;
+pub use filter::{Choice, FlowRunFilter, FlowRunSort, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text};
+pub use logs::LINES_MAX as LOG_LINES_MAX;
+pub use model::{
+    Commit, Created, INPUT_BYTES_MAX, LOG_BYTES_MAX, LogRow, NewRun, NewSend, Parent, PoolLimits, QueueLimits,
+    RunState, SendId, SlotChange, Switch, TaskRow,
+};
+pub use rows::{FlowRun, LiveRun, LogLine, OpenSend, PoolStatus, QueueStatus, SlotRow, StoredState, TaskRun};
+pub use writer::Receipt;
+
+/// Name of the database in the state directory.
+pub const FILE_NAME: &str = "grepx-host.db";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Every group commit is on the disk before it is answered.
+    #[default]
+    Full,
+    /// The last commits may be lost with the power, never the order or the integrity.
+    Normal,
+}
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The state directory; made for its owner only when it is not there.
+    pub dir: PathBuf,
+    pub durability: Durability,
+    /// Changes that may wait for the writer.
+    pub queue: usize,
+    /// Reads at once.
+    pub readers: usize,
+}
+
+impl Settings {
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            durability: Durability::default(),
+            queue: 1024,
+            readers: 4,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Opened {
+    pub store: Store,
+    /// Runs that have got a slot, after the transaction that gave it. Each is told once per
+    /// admission, so never more than the limits of the pools allow.
+    pub admissions: mpsc::UnboundedReceiver<Vec<FlowRunId>>,
+}
+
+/// A handle; cheap to clone. The last one to go waits for the writer to finish what is queued.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// `None` only while it is dropped.
+    queue: Option<mpsc::Sender<Box<dyn Change>>>,
+    queue_max: usize,
+    writer: Option<JoinHandle<()>>,
+    readers: Readers,
+    path: PathBuf,
+    /// Given back last.
+    _lock: lock::Lock,
+}
+
+/// A place in the writer's queue.
+#[derive(Debug)]
+pub struct Permit {
+    place: OwnedPermit<Box<dyn Change>>,
+    /// The store outlives the place, so that its drop never waits for it.
+    _store: Store,
+}
+
+impl Permit {
+    /// Queued at once, before everything that is submitted later.
+    pub fn submit(self, commit: Commit) -> Receipt<Vec<SendId>> {
+        let prepared = Prepared::new(commit);
+        let (change, receipt) = writer::change(move |writing| prepared.apply(writing));
+        let _sender = self.place.send(change);
+        receipt
+    }
+}
+
+impl Store {
+    /// Takes the lock, opens the file, brings its schema up to date, starts the writer.
+    ///
+    /// # Errors
+    /// When another host holds the directory, or the file cannot be used; see [`Error`].
+    pub fn open(settings: &Settings) -> Result<Opened, Error> {
+        let lock = lock::take(&settings.dir)?;
+        let path = settings.dir.join(FILE_NAME);
+        let connection = open::writer(&path, settings.durability)?;
+        let readers = Readers::open(&path, settings.readers)?;
+        let queue_max = settings.queue.max(1);
+        let (queue, queued) = mpsc::channel(queue_max);
+        let (admissions, admitted) = mpsc::unbounded_channel();
+        let writer =
+            writer::start(connection, queued, admissions).map_err(Error::io("start the writer thread of", &path))?;
+        Ok(Opened {
+            store: Self(Arc::new(Inner {
+                queue: Some(queue),
+                queue_max,
+                writer: Some(writer),
+                readers,
+                path,
+                _lock: lock,
+            })),
+            admissions: admitted,
+        })
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        &self.0.path
+    }
+
+    /// Waits for a place in the queue.
+    ///
+    /// # Errors
+    /// When the writer has died.
+    pub async fn reserve(&self) -> Result<Permit, Error> {
+        let place = self.queue()?.clone().reserve_owned().await.map_err(|_| Error::Closed)?;
+        Ok(Permit {
+            place,
+            _store: self.clone(),
+        })
+    }
+
+    /// Waits for a place, then for the group commit. The ids are those of the commit's outbox, in
+    /// its order. Commits are made in the order of the first polls of this future; to be sure of
+    /// it without waiting, [`Store::submit`].
+    ///
+    /// # Errors
+    /// When nothing of it was kept.
+    pub async fn commit(&self, commit: Commit) -> Result<Vec<SendId>, Error> {
+        self.reserve().await?.submit(commit).await
+    }
+
+    /// Queued at once, in the order of the calls. The receipt says [`Error::QueueFull`] when there
+    /// is no place; [`Store::reserve`] waits for one.
+    pub fn submit(&self, commit: Commit) -> Receipt<Vec<SendId>> {
+        let prepared = Prepared::new(commit);
+        let (change, receipt) = writer::change(move |writing| prepared.apply(writing));
+        let full = match self.queue().map(|queue| queue.try_send(change)) {
+            Ok(Ok(())) => return receipt,
+            Ok(Err(mpsc::error::TrySendError::Full(_))) => Error::QueueFull {
+                limit: self.0.queue_max,
+            },
+            Ok(Err(mpsc::error::TrySendError::Closed(_))) | Err(_) => Error::Closed,
+        };
+        Receipt::failed(full)
+    }
+
+    /// Creates the run and makes its first commit, or finds the run that was created before with
+    /// the same flow and idempotency key; then nothing changes.
+    ///
+    /// # Errors
+    /// When nothing of it was kept.
+    pub async fn create(&self, run: NewRun, first: Commit) -> Result<Created, Error> {
+        let first = Prepared::new(first);
+        self.write(move |writing| create::create(writing, &run, &first)).await
+    }
+
+    /// Keeps a definition under its digest; a second put changes nothing.
+    ///
+    /// # Errors
+    /// When it was not kept.
+    pub async fn put_definition(&self, digest: String, flow: String, json: Json, at: Timestamp) -> Result<(), Error> {
+        self.write(move |writing| create::put_definition(writing, &digest, &flow, &json, at))
+            .await
+    }
+
+    /// Deletes an ended run with all that belongs to it. False when there is none.
+    ///
+    /// # Errors
+    /// When it has not ended.
+    pub async fn delete_flow_run(&self, run: FlowRunId) -> Result<bool, Error> {
+        self.write(move |writing| create::delete(writing, run)).await
+    }
+
+    /// Notes that these have been published. Unknown ids (the attempt is over) are passed over.
+    ///
+    /// # Errors
+    /// When it was not kept.
+    pub async fn mark_sent(&self, ids: Vec<SendId>, at: Timestamp) -> Result<(), Error> {
+        self.write(move |writing| commit::mark_sent(writing, &ids, at)).await
+    }
+
+    /// Forgets sends, `keep` or not.
+    ///
+    /// # Errors
+    /// When it was not kept.
+    pub async fn drop_sends(&self, ids: Vec<SendId>) -> Result<(), Error> {
+        self.write(move |writing| commit::drop_sends(writing, &ids)).await
+    }
+
+    /// Replaces what the definitions say about work pools, and admits whom that lets in.
+    ///
+    /// # Errors
+    /// When it was not kept.
+    pub async fn sync_pools(&self, pools: Vec<PoolLimits>) -> Result<(), Error> {
+        self.write(move |writing| limits::sync(writing, &pools)).await
+    }
+
+    /// Sets what is `Some`, over the definitions, of a pool (`queue` is `None`) or one of its
+    /// queues; survives [`Store::sync_pools`] and restarts.
+    ///
+    /// # Errors
+    /// When it was not kept.
+    pub async fn set_pool_switch(&self, pool: String, queue: Option<String>, switch: Switch) -> Result<(), Error> {
+        self.write(move |writing| limits::set_switch(writing, &pool, queue.as_deref(), switch))
+            .await
+    }
+
+    /// Back to what the definitions say.
+    ///
+    /// # Errors
+    /// When it was not kept.
+    pub async fn clear_pool_switch(&self, pool: String, queue: Option<String>) -> Result<(), Error> {
+        self.write(move |writing| limits::clear_switch(writing, &pool, queue.as_deref()))
+            .await
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Writing<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        let permit = self.reserve().await?;
+        let (change, receipt) = writer::change(work);
+        let _sender = permit.place.send(change);
+        receipt.await
+    }
+
+    fn queue(&self) -> Result<&mpsc::Sender<Box<dyn Change>>, Error> {
+        self.0.queue.as_ref().ok_or(Error::Closed)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the writer of the run store has died; what was answered is kept");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! One [`Commit`] as statements. The JSON is made by the submitter, not by the writer's thread,
+//! which everybody shares.
+
+use grepx_engine::{FlowRunId, State, TaskRunId, Timestamp};
+use rusqlite::{OptionalExtension, named_params, params};
+
+use super::admission;
+use super::model::{Commit, INPUT_BYTES_MAX, RunState, SendId, TaskRow};
+use super::rows::{THE_RUN, blob, item};
+use super::writer::Writing;
+use super::{Error, logs};
+
+/// A commit with its JSON made.
+pub(super) struct Prepared {
+    commit: Commit,
+    facts: Vec<String>,
+    ops: Vec<String>,
+}
+
+impl Prepared {
+    pub(super) fn new(mut commit: Commit) -> Self {
+        let facts = commit.facts.iter().map(|record| to_json(&record.fact)).collect();
+        let ops = commit.outbox.iter().map(|send| to_json(&send.op)).collect();
+        for row in &mut commit.logs {
+            logs::cut(&mut row.message);
+        }
+        Self { commit, facts, ops }
+    }
+
+    pub(super) fn apply(&self, writing: &mut Writing<'_>) -> Result<Vec<SendId>, Error> {
+        let commit = &self.commit;
+        let before = RunBefore::read(writing, commit.run)?;
+        self.insert_facts(writing)?;
+        if let Some(state) = &commit.state {
+            update_run(writing, commit.run, state, &before)?;
+        }
+        for row in &commit.tasks {
+            put_task(writing, commit.run, row)?;
+        }
+        for (node, json) in &commit.results {
+            let mut put = writing
+                .sql
+                .prepare_cached("INSERT OR REPLACE INTO results (run_id, task, item, json) VALUES (?, ?, ?, ?)")?;
+            put.execute(params![blob(&commit.run.0), node.task, item(*node), json.as_str()])?;
+        }
+        let sends = self.change_sends(writing)?;
+        logs::append(writing, commit.run, &commit.logs)?;
+        if let Some(slot) = &commit.slot {
+            admission::change(writing, commit.run, slot)?;
+        }
+        if commit
+            .state
+            .as_ref()
+            .is_some_and(|state| state.state.state_type.is_terminal())
+        {
+            admission::release(writing, commit.run)?;
+        }
+        Ok(sends)
+    }
+
+    fn insert_facts(&self, writing: &Writing<'_>) -> Result<(), Error> {
+        let run = self.commit.run;
+        if self.facts.is_empty() {
+            return Ok(());
+        }
+        let mut next = next_seq(writing, run)?;
+        let mut insert = writing
+            .sql
+            .prepare_cached("INSERT INTO facts (run_id, seq, at, fact) VALUES (?, ?, ?, ?)")?;
+        for (record, json) in self.commit.facts.iter().zip(&self.facts) {
+            if record.seq != next {
+                return Err(Error::Fenced {
+                    run,
+                    seq: record.seq,
+                    next,
+                });
+            }
+            insert.execute(params![blob(&run.0), to_i64(record.seq), record.at.0, json])?;
+            next += 1;
+        }
+        Ok(())
+    }
+
+    fn change_sends(&self, writing: &Writing<'_>) -> Result<Vec<SendId>, Error> {
+        let run = self.commit.run;
+        for (node, attempt) in &self.commit.sends_over {
+            let mut over = writing.sql.prepare_cached(
+                "DELETE FROM outbox WHERE run_id = ? AND task = ? AND item = ? AND attempt = ? AND keep = 0",
+            )?;
+            over.execute(params![blob(&run.0), node.task, item(*node), attempt])?;
+        }
+        drop_sends(writing, &self.commit.sends_done)?;
+        let mut ids = Vec::with_capacity(self.ops.len());
+        for (send, op) in self.commit.outbox.iter().zip(&self.ops) {
+            let mut insert = writing.sql.prepare_cached(
+                "INSERT INTO outbox (run_id, task, item, attempt, key, op, keep) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )?;
+            ids.push(SendId(insert.insert(params![
+                blob(&run.0),
+                send.node.task,
+                item(send.node),
+                send.attempt,
+                send.key,
+                op,
+                send.keep
+            ])?));
+        }
+        Ok(ids)
+    }
+}
+
+pub(super) fn mark_sent(writing: &Writing<'_>, ids: &[SendId], at: Timestamp) -> Result<(), Error> {
+    for id in ids {
+        let mut sent = writing
+            .sql
+            .prepare_cached("UPDATE outbox SET sent_at = ? WHERE id = ?")?;
+        sent.execute([at.0, id.0])?;
+    }
+    Ok(())
+}
+
+pub(super) fn drop_sends(writing: &Writing<'_>, ids: &[SendId]) -> Result<(), Error> {
+    for id in ids {
+        let mut done = writing.sql.prepare_cached("DELETE FROM outbox WHERE id = ?")?;
+        done.execute([id.0])?;
+    }
+    Ok(())
+}
+
+fn next_seq(writing: &Writing<'_>, run: FlowRunId) -> Result<u64, Error> {
+    let mut last = writing
+        .sql
+        .prepare_cached("SELECT max(seq) FROM facts WHERE run_id = ?")?;
+    let last: Option<i64> = last.query_row([blob(&run.0)], |row| row.get(0))?;
+    Ok(last.map_or(0, |seq| u64::try_from(seq).unwrap_or(0) + 1))
+}
+
+/// The state of a row before the change: history gets a row only when type or name change.
+struct RunBefore {
+    states: i64,
+    word: String,
+    name: String,
+}
+
+impl RunBefore {
+    fn read(writing: &Writing<'_>, run: FlowRunId) -> Result<Self, Error> {
+        let mut select = writing
+            .sql
+            .prepare_cached("SELECT states, state_type, state_name FROM flow_runs WHERE id = ?")?;
+        select
+            .query_row([blob(&run.0)], |row| {
+                Ok(Self {
+                    states: row.get(0)?,
+                    word: row.get(1)?,
+                    name: row.get(2)?,
+                })
+            })
+            .optional()?
+            .ok_or(Error::UnknownRun(run))
+    }
+
+    fn is(&self, state: &State) -> bool {
+        self.states > 0 && self.word == state.state_type.as_str() && self.name == state.name
+    }
+}
+
+fn update_run(writing: &Writing<'_>, run: FlowRunId, new: &RunState, before: &RunBefore) -> Result<(), Error> {
+    let changed = !before.is(&new.state);
+    if changed {
+        put_state(writing, run, (THE_RUN, -1), before.states, &new.state)?;
+    }
+    let mut update = writing.sql.prepare_cached(
+        "UPDATE flow_runs SET state_type = :type, state_name = :name, state_message = :message, \
+         state_since = :since, states = :states, terminal = :terminal, \
+         expected_start = coalesce(:expected, expected_start), start_time = :start, end_time = :end, \
+         total_run_time_ms = :total, run_count = :count, reason = :reason WHERE id = :id",
+    )?;
+    update.execute(named_params! {
+        ":type": new.state.state_type.as_str(),
+        ":name": new.state.name,
+        ":message": new.state.message,
+        ":since": new.state.since.0,
+        ":states": before.states + i64::from(changed),
+        ":terminal": new.state.state_type.is_terminal(),
+        ":expected": new.expected_start.map(|at| at.0),
+        ":start": new.start_time.map(|at| at.0),
+        ":end": new.end_time.map(|at| at.0),
+        ":total": to_i64(new.total_run_time_ms),
+        ":count": new.run_count,
+        ":reason": new.reason,
+        ":id": blob(&run.0),
+    })?;
+    Ok(())
+}
+
+fn put_task(writing: &Writing<'_>, run: FlowRunId, row: &TaskRow) -> Result<(), Error> {
+    let mut select = writing.sql.prepare_cached(
+        "SELECT states, state_type, state_name FROM task_runs WHERE run_id = ? AND task = ? AND item = ?",
+    )?;
+    let before = select
+        .query_row(params![blob(&run.0), row.node.task, item(row.node)], |found| {
+            let same = found.get_ref(1)?.as_str()? == row.state.state_type.as_str()
+                && found.get_ref(2)?.as_str()? == row.state.name;
+            Ok((found.get::<_, i64>(0)?, same))
+        })
+        .optional()?;
+    let mut states = before.map_or(0, |(states, _)| states);
+    if !before.is_some_and(|(_, same)| same) {
+        put_state(
+            writing,
+            run,
+            (i64::from(row.node.task), item(row.node)),
+            states,
+            &row.state,
+        )?;
+        states += 1;
+    }
+    upsert_task(writing, run, row, states)
+}
+
+fn upsert_task(writing: &Writing<'_>, run: FlowRunId, row: &TaskRow, states: i64) -> Result<(), Error> {
+    let TaskRunId(id) = row.node.run_id(run);
+    let mut put = writing.sql.prepare_cached(
+        "INSERT INTO task_runs (run_id, task, item, id, name, kind, attempt, state_type, state_name, state_message, \
+         state_since, states, expected_start, start_time, end_time, total_run_time_ms, reason, status, external_id, \
+         tags, result_bytes, input) VALUES (:run, :task, :item, :id, :name, :kind, :attempt, :type, :state, :message, \
+         :since, :states, :expected, :start, :end, :total, :reason, :status, :external, :tags, :bytes, :input) \
+         ON CONFLICT (run_id, task, item) DO UPDATE SET attempt = excluded.attempt, \
+         state_type = excluded.state_type, state_name = excluded.state_name, state_message = excluded.state_message, \
+         state_since = excluded.state_since, states = excluded.states, expected_start = excluded.expected_start, \
+         start_time = excluded.start_time, end_time = excluded.end_time, \
+         total_run_time_ms = excluded.total_run_time_ms, reason = excluded.reason, status = excluded.status, \
+         external_id = excluded.external_id, tags = excluded.tags, \
+         result_bytes = coalesce(excluded.result_bytes, result_bytes), input = coalesce(excluded.input, input)",
+    )?;
+    put.execute(named_params! {
+        ":run": blob(&run.0),
+        ":task": row.node.task,
+        ":item": item(row.node),
+        ":id": blob(&id),
+        ":name": row.name,
+        ":kind": row.kind,
+        ":attempt": row.attempt,
+        ":type": row.state.state_type.as_str(),
+        ":state": row.state.name,
+        ":message": row.state.message,
+        ":since": row.state.since.0,
+        ":states": states,
+        ":expected": row.expected_start.map(|at| at.0),
+        ":start": row.start_time.map(|at| at.0),
+        ":end": row.end_time.map(|at| at.0),
+        ":total": to_i64(row.total_run_time_ms),
+        ":reason": row.reason,
+        ":status": row.status,
+        ":external": row.external_id,
+        ":tags": to_json(&row.tags),
+        ":bytes": row.result_bytes.map(to_i64),
+        ":input": row.input.as_ref().map(|input| bounded(input.as_str())),
+    })?;
+    Ok(())
+}
+
+/// `place`: the task and the item.
+fn put_state(writing: &Writing<'_>, run: FlowRunId, place: (i64, i64), n: i64, state: &State) -> Result<(), Error> {
+    let mut insert = writing.sql.prepare_cached(
+        "INSERT INTO states (run_id, task, item, n, type, name, message, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    insert.execute(params![
+        blob(&run.0),
+        place.0,
+        place.1,
+        n,
+        state.state_type.as_str(),
+        state.name,
+        state.message,
+        state.since.0
+    ])?;
+    Ok(())
+}
+
+fn bounded(input: &str) -> std::borrow::Cow<'_, str> {
+    if input.len() <= INPUT_BYTES_MAX {
+        input.into()
+    } else {
+        format!(r#"{{"truncated": true, "bytes": {}}}"#, input.len()).into()
+    }
+}
+
+pub(super) fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("our types have string keys and always serialise")
+}
+
+/// What does not fit an SQLite integer is cut to the largest one.
+pub(super) fn to_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! The reads of [`Store`], each in one read transaction on a blocking thread.
+
+use std::collections::BTreeMap;
+
+use grepx_engine::{FlowRunId, Json, Record, StateType, TaskRunId};
+use tokio::sync::mpsc;
+
+use super::{
+    Error, FlowRun, FlowRunFilter, FlowRunSort, LiveRun, LogFilter, LogLine, OpenSend, Page, PoolStatus, SendId,
+    SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, boot, limits, reads, slots,
+};
+
+/// Runs that [`Store::live_runs`] has read ahead.
+const LIVE_RUNS_AHEAD: usize = 64;
+
+macro_rules! reads {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) -> $answer:ty = $read:expr;)*) => {
+        impl Store {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// When the store cannot be read.
+                pub async fn $name(&self, $($argument: $type),*) -> Result<$answer, Error> {
+                    self.0.readers.read(move |sql| $read(sql, $($argument),*)).await
+                }
+            )*
+        }
+    };
+}
+
+reads! {
+    flow_run(id: FlowRunId) -> Option<FlowRun> = reads::flow_run;
+    flow_runs(filter: FlowRunFilter, sort: FlowRunSort, page: Page) -> Vec<FlowRun> =
+        |sql, filter, sort, page| reads::flow_runs(sql, &filter, sort, page);
+    count_flow_runs(filter: FlowRunFilter) -> u64 = |sql, filter| reads::count_flow_runs(sql, &filter);
+    /// Flow runs per state type and state name.
+    state_counts(filter: FlowRunFilter) -> BTreeMap<(StateType, String), u64> =
+        |sql, filter| reads::state_counts(sql, &filter);
+    task_run(id: TaskRunId) -> Option<TaskRun> = reads::task_run;
+    task_runs(filter: TaskRunFilter, sort: TaskRunSort, page: Page) -> Vec<TaskRun> =
+        |sql, filter, sort, page| reads::task_runs(sql, &filter, sort, page);
+    count_task_runs(filter: TaskRunFilter) -> u64 = |sql, filter| reads::count_task_runs(sql, &filter);
+    /// Task runs per flow run and state type, of those flow runs that have any.
+    task_counts(runs: Vec<FlowRunId>) -> BTreeMap<FlowRunId, BTreeMap<StateType, u64>> =
+        |sql, runs: Vec<_>| reads::task_counts(sql, &runs);
+    logs(filter: LogFilter, page: Page) -> Vec<LogLine> = |sql, filter, page| reads::logs(sql, &filter, page);
+    count_logs(filter: LogFilter) -> u64 = |sql, filter| reads::count_logs(sql, &filter);
+    /// The states that a flow run has been in, oldest first.
+    states(run: FlowRunId) -> Vec<StoredState> = reads::run_states;
+    /// The states that a task run has been in, oldest first.
+    task_states(id: TaskRunId) -> Vec<StoredState> = reads::task_states;
+    result(id: TaskRunId) -> Option<Json> = reads::result;
+    definition(digest: String) -> Option<Json> = |sql, digest: String| reads::definition(sql, &digest);
+    /// The log of one run, ended or not, with results.
+    records(run: FlowRunId) -> Vec<Record> = boot::records;
+    /// Sends of attempts that are not over, and those to keep; sent or not, in the order of their
+    /// ids, after `after` (`SendId(0)` is before the first).
+    open_sends(after: SendId, limit: u32) -> Vec<OpenSend> = boot::open_sends;
+    /// Every run that holds a slot.
+    held_runs() -> Vec<FlowRunId> = slots::held_runs;
+    /// Who waits in a work pool, by work queue in the order of admission.
+    waiting(pool: String, limit: u32) -> Vec<SlotRow> = |sql, pool: String, limit| slots::rows(sql, &pool, false, limit);
+    /// Who holds a slot of a work pool, by work queue.
+    held(pool: String, limit: u32) -> Vec<SlotRow> = |sql, pool: String, limit| slots::rows(sql, &pool, true, limit);
+    /// Why a run waits for a slot; `None` when it does not.
+    reason_for(run: FlowRunId) -> Option<String> = slots::reason_for;
+    /// Every work pool of the definitions, as it is in force.
+    pools() -> Vec<PoolStatus> = slots::pool_status;
+    /// What was set at run time, by work pool and work queue (`None`: the pool itself).
+    pool_switches() -> BTreeMap<(String, Option<String>), Switch> = limits::switches;
+}
+
+impl Store {
+    /// Every run that has not ended, with its definition and its log, as they stand at the call.
+    /// A run that cannot be read comes as its error, and the others still come.
+    #[must_use]
+    pub fn live_runs(&self) -> mpsc::Receiver<Result<LiveRun, Error>> {
+        let (sender, runs) = mpsc::channel(LIVE_RUNS_AHEAD);
+        let readers = self.0.readers.clone();
+        tokio::spawn(async move {
+            let to_reader = sender.clone();
+            let read = readers
+                .read(move |sql| boot::live_runs(sql, |run| to_reader.blocking_send(run).is_ok()))
+                .await;
+            if let Err(error) = read {
+                // Nobody listens: then nobody asks.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        runs
+    }
+}

@@ -1,0 +1,80 @@
+//! Reads, each on a blocking thread with a connection of its own that cannot write. As many at
+//! once as there are connections; the others wait their turn.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::{Error, open};
+
+#[derive(Clone, Debug)]
+pub(super) struct Readers {
+    turns: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+/// A connection that goes back on drop, also when the read panics.
+struct Lent<'a> {
+    idle: &'a Mutex<Vec<Connection>>,
+    connection: Option<Connection>,
+}
+
+impl Readers {
+    pub(super) fn open(path: &Path, readers: usize) -> Result<Self, Error> {
+        let idle: Vec<Connection> = (0..readers.max(1))
+            .map(|_| open::reader(path))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            turns: Arc::new(Semaphore::new(idle.len())),
+            idle: Arc::new(Mutex::new(idle)),
+        })
+    }
+
+    /// Runs `work` in one read transaction, so that it sees one state of the store.
+    pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    {
+        let turn = Arc::clone(&self.turns)
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::Closed)?;
+        let idle = Arc::clone(&self.idle);
+        let reading = tokio::task::spawn_blocking(move || {
+            // Dropped last: whoever gets the turn finds the connection.
+            let _turn = turn;
+            let lent = Lent::take(&idle);
+            let connection = lent.connection.as_ref().expect("given back only on drop");
+            let transaction = connection.unchecked_transaction()?;
+            work(&transaction)
+        });
+        match reading.await {
+            Ok(read) => read,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::Closed),
+            },
+        }
+    }
+}
+
+impl<'a> Lent<'a> {
+    fn take(idle: &'a Mutex<Vec<Connection>>) -> Self {
+        let connection = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Self { idle, connection }
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
+        }
+    }
+}

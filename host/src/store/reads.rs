@@ -1,0 +1,214 @@
+//! Reads for the API and the CLI. Every answer is bounded by its [`Page`].
+
+use std::collections::BTreeMap;
+
+use grepx_engine::{FlowRunId, Json, StateType, TaskRunId, Timestamp};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use uuid::Uuid;
+
+use super::Error;
+use super::filter::{Conditions, FlowRunFilter, FlowRunSort, LogFilter, Page, TaskRunFilter, TaskRunSort};
+use super::rows::{self, FlowRun, LogLine, RUN_COLUMNS, RUN_TABLES, StoredState, THE_RUN, TaskRun, blob};
+
+pub(super) fn flow_run(sql: &Connection, run: FlowRunId) -> Result<Option<FlowRun>, Error> {
+    let mut select = sql.prepare_cached(&format!("SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE r.id = ?"))?;
+    Ok(select.query_row([blob(&run.0)], rows::flow_run).optional()?)
+}
+
+pub(super) fn flow_runs(
+    sql: &Connection,
+    filter: &FlowRunFilter,
+    sort: FlowRunSort,
+    page: Page,
+) -> Result<Vec<FlowRun>, Error> {
+    let mut conditions = Conditions::default();
+    conditions.flow_runs(filter);
+    let select = format!(
+        "SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE {} ORDER BY {}",
+        conditions.sql(),
+        sort.sql()
+    );
+    paged(sql, &select, conditions, page, rows::flow_run)
+}
+
+pub(super) fn count_flow_runs(sql: &Connection, filter: &FlowRunFilter) -> Result<u64, Error> {
+    let mut conditions = Conditions::default();
+    conditions.flow_runs(filter);
+    count(sql, "flow_runs r", conditions)
+}
+
+pub(super) fn task_run(sql: &Connection, id: TaskRunId) -> Result<Option<TaskRun>, Error> {
+    let mut select = sql.prepare_cached("SELECT * FROM task_runs WHERE id = ?")?;
+    Ok(select.query_row([blob(&id.0)], rows::task_run).optional()?)
+}
+
+pub(super) fn task_runs(
+    sql: &Connection,
+    filter: &TaskRunFilter,
+    sort: TaskRunSort,
+    page: Page,
+) -> Result<Vec<TaskRun>, Error> {
+    let mut conditions = Conditions::default();
+    conditions.task_runs(filter);
+    let select = format!(
+        "SELECT * FROM task_runs t WHERE {} ORDER BY {}",
+        conditions.sql(),
+        sort.sql()
+    );
+    paged(sql, &select, conditions, page, rows::task_run)
+}
+
+pub(super) fn count_task_runs(sql: &Connection, filter: &TaskRunFilter) -> Result<u64, Error> {
+    let mut conditions = Conditions::default();
+    conditions.task_runs(filter);
+    count(sql, "task_runs t", conditions)
+}
+
+/// Task runs per flow run and state type, of those flow runs that have any.
+pub(super) fn task_counts(
+    sql: &Connection,
+    runs: &[FlowRunId],
+) -> Result<BTreeMap<FlowRunId, BTreeMap<StateType, u64>>, Error> {
+    let mut counts: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    let mut select =
+        sql.prepare_cached("SELECT state_type, count(*) AS n FROM task_runs WHERE run_id = ? GROUP BY state_type")?;
+    for run in runs {
+        let mut found = select.query([blob(&run.0)])?;
+        while let Some(row) = found.next()? {
+            let state = rows::state_type(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
+            counts.entry(*run).or_default().insert(state, rows::number(row, "n")?);
+        }
+    }
+    Ok(counts)
+}
+
+/// Flow runs per state type and state name.
+pub(super) fn state_counts(
+    sql: &Connection,
+    filter: &FlowRunFilter,
+) -> Result<BTreeMap<(StateType, String), u64>, Error> {
+    let mut conditions = Conditions::default();
+    conditions.flow_runs(filter);
+    let mut select = sql.prepare_cached(&format!(
+        "SELECT r.state_type, r.state_name, count(*) AS n FROM flow_runs r WHERE {} GROUP BY 1, 2",
+        conditions.sql()
+    ))?;
+    let found = select.query_map(params_from_iter(conditions.values), |row| {
+        let state = rows::state_type(row.get_ref(0)?.as_str()?)?;
+        Ok(((state, row.get(1)?), rows::number(row, "n")?))
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn logs(sql: &Connection, filter: &LogFilter, page: Page) -> Result<Vec<LogLine>, Error> {
+    let mut conditions = Conditions::default();
+    conditions.logs(filter);
+    // Within one flow run the key is the order of writing, which needs no sorting.
+    let one_run = filter.run.any.as_ref().is_some_and(|any| any.len() == 1);
+    let order = match (one_run, filter.newest_first) {
+        (true, false) => "l.n",
+        (true, true) => "l.n DESC",
+        (false, false) => "l.at, l.run_id, l.n",
+        (false, true) => "l.at DESC, l.run_id DESC, l.n DESC",
+    };
+    let select = format!("SELECT * FROM logs l WHERE {} ORDER BY {order}", conditions.sql());
+    paged(sql, &select, conditions, page, log_line)
+}
+
+pub(super) fn count_logs(sql: &Connection, filter: &LogFilter) -> Result<u64, Error> {
+    let mut conditions = Conditions::default();
+    conditions.logs(filter);
+    count(sql, "logs l", conditions)
+}
+
+fn log_line(row: &Row<'_>) -> rusqlite::Result<LogLine> {
+    let run = rows::uuid(row, "run_id")?;
+    Ok(LogLine {
+        id: rows::state_id(run, row.get("n")?),
+        run: FlowRunId(run),
+        task_run: rows::maybe_uuid(row, "task_run_id")?.map(TaskRunId),
+        at: rows::time(row, "at")?,
+        level: row.get("level")?,
+        logger: row.get("logger")?,
+        message: row.get("message")?,
+    })
+}
+
+pub(super) fn run_states(sql: &Connection, run: FlowRunId) -> Result<Vec<StoredState>, Error> {
+    states(sql, run.0, (run.0, THE_RUN, -1))
+}
+
+pub(super) fn task_states(sql: &Connection, id: TaskRunId) -> Result<Vec<StoredState>, Error> {
+    match place(sql, id)? {
+        Some(place) => states(sql, id.0, place),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Oldest first.
+fn states(sql: &Connection, owner: Uuid, (run, task, item): Place) -> Result<Vec<StoredState>, Error> {
+    let mut select = sql.prepare_cached(
+        "SELECT n, type, name, message, at FROM states WHERE run_id = ? AND task = ? AND item = ? ORDER BY n",
+    )?;
+    let found = select.query_map(params![blob(&run), task, item], |row| {
+        Ok(StoredState {
+            id: rows::state_id(owner, row.get(0)?),
+            state_type: rows::state_type(row.get_ref(1)?.as_str()?)?,
+            name: row.get(2)?,
+            message: row.get(3)?,
+            since: row.get(4).map(Timestamp)?,
+        })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Flow run, task and item.
+type Place = (Uuid, i64, i64);
+
+fn place(sql: &Connection, id: TaskRunId) -> Result<Option<Place>, Error> {
+    let mut select = sql.prepare_cached("SELECT run_id, task, item FROM task_runs WHERE id = ?")?;
+    let found = select.query_row([blob(&id.0)], |row| {
+        Ok((rows::uuid(row, "run_id")?, row.get("task")?, row.get("item")?))
+    });
+    Ok(found.optional()?)
+}
+
+pub(super) fn result(sql: &Connection, id: TaskRunId) -> Result<Option<Json>, Error> {
+    let Some((run, task, item)) = place(sql, id)? else {
+        return Ok(None);
+    };
+    result_of(sql, run, task, item)
+}
+
+pub(super) fn result_of(sql: &Connection, run: Uuid, task: i64, item: i64) -> Result<Option<Json>, Error> {
+    let mut select = sql.prepare_cached("SELECT json FROM results WHERE run_id = ? AND task = ? AND item = ?")?;
+    let json = select.query_row(params![blob(&run), task, item], |row| rows::parse_json(row.get(0)?));
+    Ok(json.optional()?)
+}
+
+pub(super) fn definition(sql: &Connection, digest: &str) -> Result<Option<Json>, Error> {
+    let mut select = sql.prepare_cached("SELECT json FROM definitions WHERE digest = ?")?;
+    let json = select.query_row([digest], |row| rows::parse_json(row.get(0)?));
+    Ok(json.optional()?)
+}
+
+fn paged<T>(
+    sql: &Connection,
+    select: &str,
+    conditions: Conditions,
+    page: Page,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, Error> {
+    let mut select = sql.prepare_cached(&format!("{select} LIMIT ? OFFSET ?"))?;
+    let mut values = conditions.values;
+    values.push(Value::Integer(page.limit.into()));
+    values.push(Value::Integer(i64::try_from(page.offset).unwrap_or(i64::MAX)));
+    let found = select.query_map(params_from_iter(values), read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn count(sql: &Connection, table: &str, conditions: Conditions) -> Result<u64, Error> {
+    let mut select = sql.prepare_cached(&format!("SELECT count(*) AS n FROM {table} WHERE {}", conditions.sql()))?;
+    Ok(select.query_row(params_from_iter(conditions.values), |row| rows::number(row, "n"))?)
+}

@@ -1,0 +1,179 @@
+//! The one thread that writes. It takes everything that is queued, does it in one transaction,
+//! commits once, and only then answers: the price of a commit is shared by all who waited.
+//!
+//! A change that cannot be made costs nobody else: the transaction is rolled back and each change
+//! of the group is then tried in one of its own.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+
+use grepx_engine::FlowRunId;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Error, admission};
+
+/// Changes of one transaction at most: bounds how long the first one waits for the last.
+const GROUP_MAX: usize = 512;
+
+/// A transaction in the making, and what it has to look after before it commits.
+pub(super) struct Writing<'a> {
+    pub(super) sql: &'a Connection,
+    /// Work pools whose slots or limits have changed: each admits at the end.
+    pub(super) touched: BTreeSet<String>,
+    /// Runs to be told that they have a slot.
+    pub(super) admitted: Vec<FlowRunId>,
+}
+
+/// One change. It can be made more than once, because a group that fails is undone and repeated.
+pub(super) trait Change: Send {
+    fn make(&mut self, writing: &mut Writing<'_>) -> Result<(), Error>;
+    fn answer(self: Box<Self>, end: Result<(), Error>);
+}
+
+struct Asked<F, T> {
+    work: F,
+    made: Option<T>,
+    reply: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<F, T> Change for Asked<F, T>
+where
+    F: FnMut(&mut Writing<'_>) -> Result<T, Error> + Send,
+    T: Send,
+{
+    fn make(&mut self, writing: &mut Writing<'_>) -> Result<(), Error> {
+        self.made = Some((self.work)(writing)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, end: Result<(), Error>) {
+        let Self { made, reply, .. } = *self;
+        let answer = end.and_then(|()| made.ok_or(Error::Closed));
+        // Nobody may be waiting any more; the change stands all the same.
+        let _ = reply.send(answer);
+    }
+}
+
+/// Resolves after the group commit.
+#[derive(Debug)]
+#[must_use = "the change may fail"]
+pub struct Receipt<T>(oneshot::Receiver<Result<T, Error>>);
+
+impl<T> Receipt<T> {
+    pub(super) fn failed(error: Error) -> Self {
+        let (reply, receipt) = oneshot::channel();
+        let _ = reply.send(Err(error));
+        Self(receipt)
+    }
+}
+
+impl<T> Future for Receipt<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(context)
+            .map(|answer| answer.unwrap_or(Err(Error::Closed)))
+    }
+}
+
+pub(super) fn change<F, T>(work: F) -> (Box<dyn Change>, Receipt<T>)
+where
+    F: FnMut(&mut Writing<'_>) -> Result<T, Error> + Send + 'static,
+    T: Send + 'static,
+{
+    let (reply, receipt) = oneshot::channel();
+    let asked = Asked {
+        work,
+        made: None,
+        reply,
+    };
+    (Box::new(asked), Receipt(receipt))
+}
+
+/// Ends when every sender is gone and everything queued is done.
+pub(super) fn start(
+    connection: Connection,
+    queue: mpsc::Receiver<Box<dyn Change>>,
+    admissions: mpsc::UnboundedSender<Vec<FlowRunId>>,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("store-writer".to_owned())
+        .spawn(move || {
+            Writer { connection, admissions }.run(queue);
+        })
+}
+
+struct Writer {
+    connection: Connection,
+    admissions: mpsc::UnboundedSender<Vec<FlowRunId>>,
+}
+
+impl Writer {
+    fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Change>>) {
+        let mut group = Vec::with_capacity(GROUP_MAX);
+        while queue.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
+            self.settle(&mut group);
+        }
+        if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
+            tracing::debug!(%error, "run store not optimised on close");
+        }
+    }
+
+    fn settle(&mut self, group: &mut Vec<Box<dyn Change>>) {
+        match self.attempt(group) {
+            Ok(admitted) => self.answer(group.drain(..), admitted),
+            Err(error) if group.len() == 1 || error.concerns_all() => {
+                for change in group.drain(..) {
+                    change.answer(Err(error.clone()));
+                }
+            }
+            Err(_) => {
+                for change in group.drain(..) {
+                    let mut alone = [change];
+                    let end = self.attempt(&mut alone);
+                    let [change] = alone;
+                    match end {
+                        Ok(admitted) => self.answer([change], admitted),
+                        Err(error) => change.answer(Err(error)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// All of the group in one transaction, or nothing.
+    fn attempt(&mut self, group: &mut [Box<dyn Change>]) -> Result<Vec<FlowRunId>, Error> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut writing = Writing {
+            sql: &transaction,
+            touched: BTreeSet::new(),
+            admitted: Vec::new(),
+        };
+        for change in group {
+            change.make(&mut writing)?;
+        }
+        admission::admit(&mut writing)?;
+        let admitted = writing.admitted;
+        transaction.commit()?;
+        Ok(admitted)
+    }
+
+    /// The submitters first: whoever asked for a slot knows that its change stands before it
+    /// hears of the slot.
+    fn answer(&self, group: impl IntoIterator<Item = Box<dyn Change>>, admitted: Vec<FlowRunId>) {
+        for change in group {
+            change.answer(Ok(()));
+        }
+        if !admitted.is_empty() {
+            // Nobody listens while the host shuts down; the rows say who holds a slot.
+            let _ = self.admissions.send(admitted);
+        }
+    }
+}
