@@ -36,7 +36,7 @@ use tokio::sync::{Mutex, Semaphore};
 pub use capability::{Capability, UnknownCapability};
 pub use counters::Counts;
 pub use failure::{Error, Failure, Problem};
-pub use registry::Registry;
+pub use registry::{Kind, Registry};
 pub use settings::{Limits, PluginSettings, Settings};
 pub use types::{Ctx, FileInfo, KeyedOutcome, KindInfo, Level, LogSink, Role};
 

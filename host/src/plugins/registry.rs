@@ -20,12 +20,14 @@ use super::verify::Build;
 /// A snapshot of all loaded kinds and files.
 #[derive(Clone, Default)]
 pub struct Registry {
+    generation: u64,
     kinds: BTreeMap<String, Arc<Kind>>,
     files: BTreeMap<PathBuf, FileInfo>,
 }
 
-pub(super) struct Kind {
-    pub(super) info: KindInfo,
+/// A kind that can be called.
+pub struct Kind {
+    pub info: KindInfo,
     pub(super) build: Arc<Build>,
     /// `ctx.settings`.
     pub(super) settings: Vec<u8>,
@@ -34,14 +36,30 @@ pub(super) struct Kind {
 }
 
 impl Registry {
+    /// Differs between any two registries of one host that do not hold the same.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    #[must_use]
+    pub fn kind(&self, kind: &str) -> Option<&Arc<Kind>> {
+        self.kinds.get(kind)
+    }
+
     #[must_use]
     pub fn get(&self, kind: &str) -> Option<&KindInfo> {
         self.kinds.get(kind).map(|kind| &kind.info)
     }
 
     /// By name.
-    pub fn iter(&self) -> impl Iterator<Item = &KindInfo> {
-        self.kinds.values().map(|kind| &kind.info)
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Kind>> {
+        self.kinds.values()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
     }
 
     /// By path.
@@ -71,10 +89,6 @@ impl Registry {
             Some(kind) => descriptor::validate(&kind.input, input),
             None => Err(vec![format!("no plugin serves the kind `{kind}`")]),
         }
-    }
-
-    pub(super) fn kind(&self, kind: &str) -> Option<&Arc<Kind>> {
-        self.kinds.get(kind)
     }
 
     /// This registry with the kinds of `build` in place of those that its file had.
@@ -129,6 +143,7 @@ impl Registry {
 
     pub(super) fn without(&self, path: &Path) -> Self {
         let mut next = self.clone();
+        next.generation += 1;
         next.kinds.retain(|_, kind| kind.info.file.path != path);
         next.files.remove(path);
         next
@@ -154,10 +169,16 @@ fn check_grants(settings: &Settings, path: &Path, new: &Described) -> Result<(),
     }
 }
 
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Kind").field(&self.info).finish()
+    }
+}
+
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.iter().map(|info| (&info.kind, &info.file.path)))
+            .entries(self.iter().map(|kind| (&kind.info.kind, &kind.info.file.path)))
             .finish()
     }
 }
