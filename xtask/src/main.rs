@@ -1,1 +1,68 @@
-fn main(){}
+//! The project's own commands, run as `cargo xtask <command>`.
+//!
+//! They need nothing but cargo: no make, no task runner, no container. Deliberately absent:
+//! anything that the host can do itself. `xtask` never reads the run database, never speaks
+//! Celery, and knows of the host only its command line and `GET /api/ready`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod components;
+mod shell;
+mod suite;
+mod tidy;
+mod up;
+mod workspace;
+
+use workspace::Workspace;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The project's own commands")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the task kinds for wasm32-wasip2 and put them into plugins/
+    BuildPlugins,
+    /// Build everything, create the sample database if there is none, serve, and run one flow
+    Up(up::Args),
+    /// Set up what the tests need, then run all of them
+    Test {
+        /// Passed on to `cargo nextest run`; with any, only the root workspace is tested
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Check the rules of the house that the compiler does not know
+    Tidy {
+        /// Check another checkout
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+    },
+    /// Used by `up`: wait until the host is ready, then run the sample deployment
+    #[command(hide = true)]
+    RunWhenReady(up::trigger::Args),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => shell::report(&error),
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::BuildPlugins => components::build(&Workspace::find()?),
+        Command::Up(args) => up::run(&Workspace::find()?, &args),
+        Command::Test { args } => suite::run(&Workspace::find()?, &args),
+        Command::Tidy { root: Some(root) } => tidy::run(&root),
+        Command::Tidy { root: None } => tidy::run(&workspace::root()),
+        Command::RunWhenReady(args) => up::trigger::run(&args),
+    }
+}

@@ -147,7 +147,10 @@ fn never_entered(traceback: Option<&str>) -> bool {
         .rev()
         .find(|line| line.starts_with("File \""))
         .unwrap_or_default();
-    last.contains("/celery/app/trace.py\"")
+    let last = last.replace('\\', "/");
+    ["/celery/app/trace.py\"", "/celery/app/autoretry.py\""]
+        .iter()
+        .any(|caller| last.contains(caller))
 }
 
 /// An exception that could not be stored itself comes wrapped: [module, class, args, text].
@@ -161,11 +164,10 @@ fn unwrap(exception: &Exception) -> Exception {
     }
 }
 
-/// The text may repeat the class: `Class('m')` or `Class: m`.
+/// The text is the exception as Python shows it, `Odd('m')`; the class stands beside it already.
 fn unwrapped_text<'a>(class: &str, text: &'a str) -> &'a str {
-    text.strip_prefix(class)
-        .and_then(|rest| rest.strip_prefix(": "))
-        .unwrap_or(text)
+    let arguments = text.strip_prefix(class).and_then(|rest| rest.strip_prefix('('));
+    arguments.and_then(|rest| rest.strip_suffix(')')).unwrap_or(text)
 }
 
 /// `ValueError: m`, on one line, as Python would end a traceback.

@@ -15,8 +15,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::envelope::{self, EnvelopeError};
-use crate::json::special::Unsendable;
-use crate::json::{MAX_DEPTH, special};
+use crate::json::special::{self, MAX_SENT_DEPTH, Unsendable};
 use crate::pyrepr;
 use crate::queue::MAX_PRIORITY;
 
@@ -89,7 +88,7 @@ pub enum MessageError {
         "{path} holds an object with both `__type__` and `__value__`, which a worker would turn into another type or refuse; rename one of the keys"
     )]
     Marked { path: String },
-    #[error("{path} is nested deeper than {MAX_DEPTH} levels")]
+    #[error("{path} is nested deeper than {MAX_SENT_DEPTH} levels")]
     TooDeep { path: String },
     #[error("the header `{name}` belongs to the protocol; choose another name, such as `x-{name}`")]
     ReservedHeader { name: String },

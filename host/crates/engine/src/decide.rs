@@ -305,4 +305,3 @@ pub(crate) fn timed_out(attempt: &Attempt, limit_ms: Option<u64>) -> TaskError {
         format!("the attempt took longer than its time limit{limit} (timeout_seconds){last}"),
     )
 }
-

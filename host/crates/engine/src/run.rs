@@ -52,6 +52,8 @@ pub(crate) struct Node {
     pub(crate) since: Timestamp,
     pub(crate) tally: Tally,
     pub(crate) started_at: Option<Timestamp>,
+    /// Attempts begun so far.
+    pub(crate) attempts: u32,
     pub(crate) input: Option<Json>,
     pub(crate) limit_ms: Option<u64>,
     /// What a `for_each` gave this node.
@@ -155,6 +157,7 @@ impl Node {
             since: Timestamp::default(),
             tally: Tally::default(),
             started_at: None,
+            attempts: 0,
             input: None,
             limit_ms: None,
             item,

@@ -113,6 +113,12 @@ impl Run {
         }
     }
 
+    /// Attempts of the node that have begun.
+    #[must_use]
+    pub fn attempts(&self, node: NodeId) -> u32 {
+        self.node(node).map_or(0, |known| known.attempts)
+    }
+
     /// When the node's first attempt began.
     #[must_use]
     pub fn node_started_at(&self, node: NodeId) -> Option<Timestamp> {

@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 
 use super::MAX_DEPTH;
 
+/// Levels of a value that is sent: two less than what is read, for the frame around it.
+pub const MAX_SENT_DEPTH: usize = MAX_DEPTH - 2;
 const TYPE: &str = "__type__";
 const VALUE: &str = "__value__";
 
@@ -73,7 +75,7 @@ pub fn refuse(value: &Value) -> Result<(), Unsendable> {
 
 fn check(value: &Value, path: &mut Vec<String>) -> Result<(), Unsendable> {
     let pointer = |path: &[String]| path.iter().map(|segment| format!("/{segment}")).collect();
-    if path.len() > MAX_DEPTH {
+    if nested(value) && path.len() >= MAX_SENT_DEPTH {
         return Err(Unsendable::TooDeep {
             path: pointer(&path[..8]),
         });

@@ -12,9 +12,7 @@ use crate::json::{Notes, special};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("the message cannot be read")]
-    Envelope(#[source] EnvelopeError),
-    #[error("the message cannot be read")]
-    Field(#[source] EnvelopeError),
+    Unreadable(#[source] EnvelopeError),
     #[error("the message has Celery's old task protocol 1; set `task_protocol = 2` where it is sent")]
     ProtocolOne,
     #[error("the body is a list of {found}, expected [args, kwargs, embed]")]
@@ -38,13 +36,13 @@ pub struct Received {
     pub redelivered: bool,
     /// Which of callbacks, errbacks, chain and chord it carries; they are not kept.
     pub canvas: Vec<&'static str>,
-    /// What could not be kept of the arguments.
+    /// What could not be kept; paths start at the body (`/0/2` is the third positional argument).
     pub notes: Notes,
 }
 
 impl Received {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let envelope = Envelope::decode(bytes).map_err(DecodeError::Envelope)?;
+        let envelope = Envelope::decode(bytes).map_err(DecodeError::Unreadable)?;
         if !envelope.headers.contains_key("task") && envelope.body.get("task").is_some() {
             return Err(DecodeError::ProtocolOne);
         }
@@ -66,7 +64,7 @@ struct Body {
 }
 
 fn body(body: &Value) -> Result<Body, DecodeError> {
-    let wrong = |name, expected, found| DecodeError::Field(field(name, expected, found));
+    let wrong = |name, expected, found| DecodeError::Unreadable(field(name, expected, found));
     let Value::Array(parts) = body else {
         return Err(wrong("body", "a list", Some(body)));
     };
@@ -148,7 +146,7 @@ impl Fields<'_> {
     fn required(&self, name: &'static str, value: Option<&Value>) -> Result<String, DecodeError> {
         match value {
             Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-            other => Err(DecodeError::Field(field(name, "a string", other))),
+            other => Err(DecodeError::Unreadable(field(name, "a string", other))),
         }
     }
 
@@ -158,7 +156,7 @@ impl Fields<'_> {
         match found {
             None | Some(Value::Null) => Ok([None, None]),
             Some(Value::Array(pair)) if pair.len() == 2 => Ok([pair[0].as_f64(), pair[1].as_f64()]),
-            other => Err(DecodeError::Field(field(
+            other => Err(DecodeError::Unreadable(field(
                 "headers.timelimit",
                 "a list [hard, soft]",
                 other,

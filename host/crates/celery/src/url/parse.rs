@@ -31,8 +31,12 @@ pub enum UrlError {
 
 /// The URL with `***` for whatever may be a password.
 pub fn masked(url: &str) -> String {
-    let parts: Vec<String> = url.split(';').map(mask_one).collect();
-    let shown: String = parts.join(";").chars().take(300).collect();
+    // A `;` may also stand in a password.
+    let shown = match url.split(';').all(|part| part.contains("://")) {
+        true => url.split(';').map(mask_one).collect::<Vec<_>>().join(";"),
+        false => mask_one(url),
+    };
+    let shown: String = shown.chars().take(300).collect();
     shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
@@ -159,7 +163,10 @@ fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
 
 fn tcp(url: &str, tls: bool) -> Result<Endpoint, String> {
     if url.contains(';') {
-        return Err("several servers are only possible with sentinel://; give one".into());
+        return Err(
+            "several servers are only possible with sentinel://; give one (a `;` in a password must be written as %3B)"
+                .into(),
+        );
     }
     let pieces = pieces(url)?;
     let (host, port) = host_port(pieces.host, REDIS_PORT)?;

@@ -1,0 +1,157 @@
+//! Puts the parts together, in the order in which they need each other, and takes them apart again.
+//!
+//! The port is taken first and the run store second: a second host by mistake is told so before it
+//! has done anything. Definitions, plugins and brokers may be broken or away: that is shown, and
+//! the rest works.
+
+mod definitions;
+mod kinds;
+mod shutdown;
+mod worker;
+
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::api::{self, ApiState};
+use crate::broker::{Broker, ConnectionSettings};
+use crate::config::{self, Settings};
+use crate::definitions::Catalog;
+use crate::plugins::{self, Plugins};
+use crate::runner::{self, Runner};
+use crate::store::{self, Store};
+
+/// Notices of the broker that wait for a shard.
+const NOTICES: usize = 4_096;
+
+/// Serves until a signal ends it. The log line "serving" has the address.
+///
+/// # Errors
+/// When the port is taken, the run store is in use or unreadable, or the machine lacks something
+/// that everything needs. One line each.
+pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let settings = Arc::new(settings);
+    let listener = bind(&settings).await?;
+    let opened = Store::open(&store_settings(&settings))?;
+    let plugins = load_plugins(&settings).await?;
+    let catalog = Arc::new(ArcSwap::from_pointee(Catalog::default()));
+    let source = definitions::Live::open(&settings, &plugins, &opened.store, &catalog).await;
+    let (notices, heard) = mpsc::channel(NOTICES);
+    let work = Arc::new(worker::EmbeddedWorker::new(plugins.clone()));
+    let broker = Broker::start(connections(&settings), work, notices).await?;
+    let runner = runner::start(runner::Parts {
+        store: opened.store.clone(),
+        plugins: plugins.clone(),
+        broker: broker.clone(),
+        settings: runner_settings(&settings),
+        catalog: catalog.clone(),
+        admissions: opened.admissions,
+        notices: heard,
+    })
+    .await
+    .context("the live flow runs cannot be read back")?;
+    let watching = crate::task::spawn("definitions", source.watch());
+
+    let address = listener.local_addr()?;
+    let state = ApiState::new(
+        opened.store.clone(),
+        runner.clone(),
+        catalog,
+        plugins,
+        broker.clone(),
+        settings.clone(),
+    );
+    let stop = shutdown::Stop::listen()?;
+    let serving = crate::task::spawn("http", api::serve(listener, api::router(state), stop.asked()));
+    tracing::info!(%address, "serving");
+    stop.asked().await;
+    tracing::info!("stopping: no new work is taken, suspended work stays suspended; a second signal stops at once");
+    watching.abort();
+    let grace = settings.server.shutdown_grace;
+    let drained = tokio::time::timeout(grace, take_apart(&runner, broker, opened.store)).await;
+    if drained.is_err() {
+        tracing::warn!(seconds = grace.as_secs(), "not everything was put away in time; the next start picks it up");
+    }
+    serving.abort();
+    Ok(())
+}
+
+async fn take_apart(runner: &Runner, broker: Broker, store: Store) {
+    runner.drain().await;
+    broker.close().await;
+    store.close().await;
+}
+
+async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
+    let (host, port) = (settings.server.host.as_str(), settings.server.port);
+    TcpListener::bind((host, port)).await.map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!(
+                "port {port} on {host} is taken by another program (`ss -ltnp 'sport = :{port}'` names it): \
+                 stop that one, or choose another with --port or server.port"
+            ),
+            _ => format!("cannot listen on {host}:{port} (server.host, server.port): {error}"),
+        };
+        anyhow::Error::msg(why)
+    })
+}
+
+fn store_settings(settings: &Settings) -> store::Settings {
+    store::Settings {
+        durability: match settings.store.durability {
+            config::Durability::Full => store::Durability::Full,
+            config::Durability::Normal => store::Durability::Normal,
+        },
+        log_lines_per_run: settings.limits.log_lines_per_run,
+        ..store::Settings::new(settings.store.dir.clone())
+    }
+}
+
+fn runner_settings(settings: &Settings) -> runner::Settings {
+    runner::Settings {
+        result_bytes: settings.limits.result_bytes,
+        mapped_items: settings.limits.mapped_items,
+        ..runner::Settings::default()
+    }
+}
+
+/// The plugins of the folder; used by commands that need no server, too.
+///
+/// # Errors
+/// When WebAssembly cannot run at all. A file that does not load is a logged problem.
+pub async fn load_plugins(settings: &Settings) -> anyhow::Result<Plugins> {
+    let (plugins, problems) = Plugins::load(kinds::plugin_settings(settings)?).await?;
+    for problem in problems {
+        tracing::error!(%problem, "a plugin was not loaded");
+    }
+    if plugins.kinds().is_empty() {
+        tracing::error!(
+            dir = %settings.plugins.dir.display(),
+            "there is no plugin: every task waits until one is put there (`cargo xtask build-plugins` builds the shipped ones)"
+        );
+    }
+    Ok(plugins)
+}
+
+fn connections(settings: &Settings) -> Vec<ConnectionSettings> {
+    settings
+        .connections
+        .iter()
+        .map(|(name, one)| ConnectionSettings {
+            result_backend: one.result_backend.clone(),
+            default_queue: one.default_queue.clone(),
+            global_keyprefix: one.global_keyprefix.clone(),
+            result_keyprefix: one.result_keyprefix.clone(),
+            guard_ttl: one.guard_ttl,
+            revoke_ttl: one.revoke_ttl,
+            response_timeout: one.response_timeout,
+            ..ConnectionSettings::new(name.clone(), one.broker_url.clone())
+        })
+        .collect()
+}
+
+pub use plugins::Problem as PluginProblem;

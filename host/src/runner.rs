@@ -1,0 +1,284 @@
+//! Runs flow runs: event → decide → fold → commit → due → dispatch.
+//!
+//! Runs are spread over shards by id; a shard owns its runs, so each run has one order of events
+//! and no lock. Memory runs ahead of the store only where nobody can see it: calls without outside
+//! effects go on at once, everything else (sends, effectful calls, answers to the API) waits for
+//! the commit. A failed commit throws the run out of memory and reads it back.
+//!
+//! Absent on purpose: SQL, WASM, sockets, and any recovery code: at boot a run is folded from its
+//! log and everything that is due is dispatched, exactly as after an event.
+
+mod admission;
+mod call;
+mod context;
+mod draft;
+mod events;
+mod live;
+mod log;
+mod outbox;
+mod plan;
+mod prepare;
+mod shard;
+mod watchdog;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use grepx_engine::{Event, FlowRunId, Json, NodeId, Outcome, Rejected, Timestamp};
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::broker::{Broker, Notice};
+use crate::definitions::{Deployment, Flow};
+use crate::plugins::Plugins;
+use crate::store::{self, NewRun, Parent, Store};
+
+use shard::{Mail, Shard};
+
+/// What a run needs to know of the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Result of one task run, bytes of JSON.
+    pub result_bytes: usize,
+    /// Items of one `for_each`.
+    pub mapped_items: usize,
+    /// Kind of the policy that decides on retries.
+    pub policy: String,
+    /// How often held and overdue work is looked at again.
+    pub sweep: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            result_bytes: 8 << 20,
+            mapped_items: 10_000,
+            policy: "retry".to_owned(),
+            sweep: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A flow run to be made.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    pub flow: Arc<Flow>,
+    pub deployment: Option<Arc<Deployment>>,
+    pub name: Option<String>,
+    /// Complete and valid.
+    pub parameters: Map<String, Value>,
+    pub tags: Vec<String>,
+    pub idempotency_key: Option<String>,
+    pub start_at: Option<Timestamp>,
+    pub created_by: Option<Value>,
+    pub labels: Value,
+    /// Instead of the deployment's.
+    pub work_queue: Option<String>,
+    pub parent: Option<Parent>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Triggered {
+    New(FlowRunId),
+    /// The run that was made before with the same idempotency key.
+    Existing(FlowRunId),
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    #[error("the flow run {0} is not live: it has ended, was deleted, or never existed")]
+    NotLive(FlowRunId),
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    #[error("the host is shutting down and takes no new work: try again when it is back")]
+    Draining,
+    #[error("nothing was changed, the run store did not take it")]
+    Store(#[from] store::Error),
+}
+
+/// Handle to the shards. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    shards: Arc<[mpsc::Sender<Mail>]>,
+    store: Store,
+    draining: tokio_util::sync::CancellationToken,
+}
+
+/// Waiting mail of one shard.
+const MAILBOX: usize = 4_096;
+
+/// What a shard works with.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) plugins: Plugins,
+    pub(crate) broker: Broker,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) outbox: outbox::Outbox,
+    pub(crate) catalog: Arc<arc_swap::ArcSwap<crate::definitions::Catalog>>,
+}
+
+/// What [`start`] is given.
+#[derive(Debug)]
+pub struct Parts {
+    pub store: Store,
+    pub plugins: Plugins,
+    pub broker: Broker,
+    pub settings: Settings,
+    pub catalog: Arc<arc_swap::ArcSwap<crate::definitions::Catalog>>,
+    pub admissions: mpsc::UnboundedReceiver<Vec<FlowRunId>>,
+    pub notices: mpsc::Receiver<Notice>,
+}
+
+/// Reads back every live run and starts the shards.
+///
+/// # Errors
+/// When the run store cannot be read.
+pub async fn start(parts: Parts) -> Result<Runner, Error> {
+    let count = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(MAILBOX)).unzip();
+    let runner = Runner {
+        shards: senders.into(),
+        store: parts.store.clone(),
+        draining: tokio_util::sync::CancellationToken::new(),
+    };
+    let world = World {
+        outbox: outbox::Outbox::new(parts.store.clone(), parts.broker.clone(), runner.clone()),
+        store: parts.store,
+        plugins: parts.plugins,
+        broker: parts.broker,
+        settings: Arc::new(parts.settings),
+        catalog: parts.catalog,
+    };
+    let mut live: Vec<Vec<live::Live>> = (0..count).map(|_| Vec::new()).collect();
+    for one in admission::read_back(&world).await? {
+        live[runner.shard_of(one.run.id())].push(one);
+    }
+    for (receiver, live) in receivers.into_iter().zip(live) {
+        let shard = Shard::new(world.clone(), runner.clone(), receiver);
+        crate::task::spawn("shard", shard.run(live));
+    }
+    world.outbox.read_back().await?;
+    crate::task::spawn("admissions", admission::deliver(runner.clone(), parts.admissions));
+    crate::task::spawn("notices", outbox::deliver(runner.clone(), world.outbox.clone(), parts.notices));
+    Ok(runner)
+}
+
+impl Runner {
+    /// Makes a flow run, durably, and lets it start when its time and a slot have come.
+    ///
+    /// # Errors
+    /// When the host is shutting down or the store refuses.
+    pub async fn trigger(&self, request: RunRequest) -> Result<Triggered, Error> {
+        if self.draining.is_cancelled() {
+            return Err(Error::Draining);
+        }
+        let now = crate::clock::now();
+        let digest = request.flow.digest.clone();
+        self.store
+            .put_definition(&digest, &request.flow.definition)
+            .await?;
+        let id = FlowRunId(uuid::Uuid::now_v7());
+        let deployment = request.deployment.as_ref();
+        let new = NewRun {
+            id,
+            name: request.name.unwrap_or_else(|| crate::names::generate(id.0)),
+            flow_id: request.flow.id,
+            flow_name: request.flow.name.clone(),
+            deployment_id: deployment.map(|one| one.id),
+            deployment_name: deployment.map(|one| one.name.clone()),
+            definition: digest,
+            parameters: Json::from(&Value::Object(request.parameters)),
+            tags: request.tags,
+            idempotency_key: request.idempotency_key,
+            work_pool: deployment.map(|one| one.work_pool.clone()),
+            work_queue: request.work_queue.or_else(|| deployment.map(|one| one.work_queue.clone())),
+            created_at: now,
+            expected_start: request.start_at.unwrap_or(now),
+            auto_scheduled: false,
+            created_by: request.created_by.as_ref().map(Json::from),
+            parent: request.parent,
+            labels: Json::from(&request.labels),
+        };
+        let (reply, answer) = oneshot::channel();
+        let definition = request.flow.definition.clone();
+        let mail = Mail::Create {
+            new: Box::new(new),
+            definition,
+            reply,
+        };
+        self.post(id, mail).await?;
+        answer.await.map_err(|_| Error::Draining)?
+    }
+
+    /// Stops a flow run: what has not started never will, what runs is told to stop, children too.
+    ///
+    /// # Errors
+    /// When the run is not live.
+    pub async fn cancel(&self, run: FlowRunId, reason: String) -> Result<(), Error> {
+        self.ask(run, Event::Cancel { reason }).await
+    }
+
+    /// Lets nothing new start; what runs goes on.
+    ///
+    /// # Errors
+    /// When the run is not running.
+    pub async fn pause(&self, run: FlowRunId) -> Result<(), Error> {
+        self.ask(run, Event::Pause).await
+    }
+
+    /// # Errors
+    /// When the run is not paused.
+    pub async fn resume(&self, run: FlowRunId) -> Result<(), Error> {
+        self.ask(run, Event::Resume).await
+    }
+
+    /// Takes no new work from now on and waits until what was taken is committed. Suspended work
+    /// stays suspended.
+    pub async fn drain(&self) {
+        self.draining.cancel();
+        for shard in self.shards.iter() {
+            let (reply, answer) = oneshot::channel();
+            if shard.send(Mail::Drain { reply }).await.is_ok() {
+                let _ = answer.await;
+            }
+        }
+    }
+
+    async fn ask(&self, run: FlowRunId, event: Event) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let mail = Mail::Event {
+            run,
+            event,
+            reply: Some(reply),
+        };
+        self.post(run, mail).await?;
+        answer.await.map_err(|_| Error::Draining)?
+    }
+
+    /// The outcome of a command; nobody waits for what becomes of it.
+    pub(crate) async fn outcome(&self, run: FlowRunId, node: NodeId, attempt: u32, key: String, outcome: Outcome) {
+        let event = Event::Outcome {
+            node,
+            attempt,
+            key,
+            outcome,
+        };
+        let mail = Mail::Event {
+            run,
+            event,
+            reply: None,
+        };
+        let _ = self.post(run, mail).await;
+    }
+
+    pub(crate) async fn post(&self, run: FlowRunId, mail: Mail) -> Result<(), Error> {
+        let shard = &self.shards[self.shard_of(run)];
+        shard.send(mail).await.map_err(|_| Error::Draining)
+    }
+
+    fn shard_of(&self, run: FlowRunId) -> usize {
+        let bytes = run.0.as_bytes();
+        usize::from(u16::from_be_bytes([bytes[14], bytes[15]])) % self.shards.len()
+    }
+}

@@ -1,0 +1,237 @@
+//! Collects what one commit of a run will hold. Several events of a run that are taken together
+//! share a commit, and a row that changed twice is written once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use grepx_engine::{Due, Fact, Json, NodeId, Op, Record, Run, Timestamp};
+use tokio::sync::oneshot;
+
+use crate::store::{Commit, LogRow, NewSend, RunState, SlotChange, TaskRow};
+
+use super::Error;
+use super::live::{Head, Live};
+use super::log;
+
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    facts: Vec<Record>,
+    run_changed: bool,
+    nodes: BTreeSet<NodeId>,
+    inputs: BTreeMap<NodeId, Json>,
+    results: Vec<(NodeId, Json)>,
+    sends: Vec<NewSend>,
+    sends_over: Vec<(NodeId, u32)>,
+    logs: Vec<LogRow>,
+    slot: Option<SlotChange>,
+    after: After,
+}
+
+/// What has to wait for the commit.
+#[derive(Debug, Default)]
+pub(crate) struct After {
+    pub(crate) replies: Vec<oneshot::Sender<Result<(), Error>>>,
+    /// Calls that act on the outside world.
+    pub(crate) perform: Vec<Due>,
+    /// The sends of the commit, in its order.
+    pub(crate) sends: Vec<NewSend>,
+    pub(crate) finished: bool,
+}
+
+impl Draft {
+    pub(crate) fn touch(&mut self, node: NodeId) {
+        self.nodes.insert(node);
+        self.run_changed = true;
+    }
+
+    pub(crate) fn log(&mut self, lines: impl IntoIterator<Item = LogRow>) {
+        self.logs.extend(lines);
+    }
+
+    pub(crate) fn perform(&mut self, due: Due) {
+        self.after.perform.push(due);
+    }
+
+    pub(crate) fn reply(&mut self, reply: oneshot::Sender<Result<(), Error>>) {
+        self.after.replies.push(reply);
+    }
+
+    pub(crate) fn wait_for_slot(&mut self, head: &Head, now: Timestamp) {
+        let Some(pool) = head.new.work_pool.clone() else { return };
+        self.slot = Some(SlotChange::Wait {
+            pool,
+            queue: head.new.work_queue.clone().unwrap_or_else(|| "default".to_owned()),
+            since: now,
+            expected_start: head.new.expected_start,
+        });
+    }
+
+    pub(crate) fn record(&mut self, run: &Run, record: &Record) {
+        self.logs.extend(log::line(run, record));
+        match &record.fact {
+            Fact::AttemptStarted {
+                node,
+                input: Some(input),
+                ..
+            } => {
+                self.inputs.insert(*node, input.clone());
+            }
+            Fact::Succeeded {
+                node,
+                result: Some(result),
+                ..
+            } => self.results.push((*node, result.clone())),
+            Fact::Suspended {
+                node,
+                attempt,
+                suspended,
+                ..
+            } => self.send(*node, *attempt, &suspended.commands, false),
+            Fact::Stopped {
+                node,
+                attempt,
+                commands,
+            } => self.send(*node, *attempt, commands, true),
+            Fact::Paused => self.slot = Some(SlotChange::Release),
+            Fact::Finished { .. } => self.after.finished = true,
+            _ => {}
+        }
+        if let Fact::Succeeded { node, attempt, .. } | Fact::AttemptFailed { node, attempt, .. } = &record.fact {
+            self.sends_over.push((*node, *attempt));
+        }
+        match node_of(&record.fact) {
+            Some(node) => {
+                self.nodes.insert(node);
+                if node.index.is_some() {
+                    self.nodes.insert(NodeId::task(node.task));
+                }
+            }
+            None => self.run_changed = true,
+        }
+        self.facts.push(record.clone());
+    }
+
+    fn send(&mut self, node: NodeId, attempt: u32, commands: &[grepx_engine::Command], keep: bool) {
+        for command in commands {
+            let is_send = matches!(command.op, Op::Enqueue(_) | Op::Broadcast(_));
+            if is_send || (keep && matches!(command.op, Op::Cancel(_))) {
+                self.sends.push(NewSend {
+                    node,
+                    attempt,
+                    key: command.key.clone(),
+                    op: command.op.clone(),
+                    keep,
+                });
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+            && self.nodes.is_empty()
+            && self.logs.is_empty()
+            && self.slot.is_none()
+            && self.after.replies.is_empty()
+    }
+}
+
+/// Turns the draft of `live` into a commit, and what follows it.
+pub(crate) fn take(live: &mut Live) -> (Commit, After) {
+    let draft = std::mem::take(&mut live.draft);
+    let mut after = draft.after;
+    after.sends.clone_from(&draft.sends);
+    let tasks = draft
+        .nodes
+        .iter()
+        .filter_map(|node| task_row(live, *node, draft.inputs.get(node), &draft.results))
+        .collect();
+    let commit = Commit {
+        facts: draft.facts,
+        state: draft.run_changed.then(|| run_state(live)),
+        tasks,
+        results: draft.results,
+        outbox: draft.sends,
+        sends_over: draft.sends_over,
+        logs: draft.logs,
+        slot: draft.slot,
+        ..Commit::new(live.id())
+    };
+    (commit, after)
+}
+
+fn run_state(live: &Live) -> RunState {
+    let run = &live.run;
+    let (start_time, end_time) = (run.started_at(), run.ended_at());
+    let until = end_time.unwrap_or_else(crate::clock::now);
+    RunState {
+        state: run.state(),
+        expected_start: None,
+        start_time,
+        end_time,
+        total_run_time_ms: start_time.map_or(0, |start| until.since_ms(start)),
+        run_count: u32::from(start_time.is_some()),
+        reason: live.holds.values().next().cloned(),
+    }
+}
+
+fn task_row(live: &Live, node: NodeId, input: Option<&Json>, results: &[(NodeId, Json)]) -> Option<TaskRow> {
+    let run = &live.run;
+    let task = live.plan.definition.task(node.task);
+    let state = run.node_state(node)?;
+    let start_time = run.node_started_at(node);
+    let end_time = state.state_type.is_terminal().then_some(state.since);
+    let attempt = run.attempts(node);
+    let name = match node.index {
+        Some(index) => format!("{}[{index}]", task.name),
+        None => task.name.clone(),
+    };
+    Some(TaskRow {
+        node,
+        name,
+        kind: task.kind.clone(),
+        attempt,
+        expected_start: run.retry_at(node).or(start_time),
+        start_time,
+        end_time,
+        total_run_time_ms: match (start_time, end_time) {
+            (Some(start), Some(end)) => end.since_ms(start),
+            _ => 0,
+        },
+        reason: live.holds.get(&node).cloned(),
+        status: None,
+        external_id: (attempt > 0).then(|| node.run_id(live.id()).attempt_key(attempt).to_string()),
+        tags: task.tags.clone(),
+        result_bytes: results
+            .iter()
+            .find(|(known, _)| *known == node)
+            .map(|(_, result)| result.len() as u64),
+        input: input.cloned(),
+        state,
+    })
+}
+
+fn node_of(fact: &Fact) -> Option<NodeId> {
+    match fact {
+        Fact::Skipped { node, .. }
+        | Fact::Mapped { node, .. }
+        | Fact::AttemptStarted { node, .. }
+        | Fact::Suspended { node, .. }
+        | Fact::Outcome { node, .. }
+        | Fact::Succeeded { node, .. }
+        | Fact::AttemptFailed { node, .. }
+        | Fact::StopAsked { node, .. }
+        | Fact::Stopped { node, .. }
+        | Fact::RetryPlanned { node, .. }
+        | Fact::Failed { node, .. }
+        | Fact::Cancelled { node }
+        | Fact::Gathered { node } => Some(*node),
+        Fact::Scheduled { .. }
+        | Fact::Queued
+        | Fact::Admitted
+        | Fact::Started
+        | Fact::CancelAsked { .. }
+        | Fact::FlowTimedOut { .. }
+        | Fact::Paused
+        | Fact::Resumed
+        | Fact::Finished { .. } => None,
+    }
+}

@@ -1,0 +1,296 @@
+//! What a shard does with an event: the engine decides, the draft takes the facts, and what has
+//! become due is dispatched. The same walk over the agenda serves an event, the boot and the sweep.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use grepx_engine::{Due, Event, Fact, Mark, NodeId, Op, Record, Rejected, Timestamp};
+
+use crate::broker::{Broker, Waiter};
+
+use super::live::{Live, Queued, Watched, Work};
+use super::shard::{Answer, Done, Mail};
+use super::{Runner, World, call, prepare};
+
+/// Takes the event and everything that follows from it.
+pub(crate) fn apply(hands: &Hands, live: &mut Live, event: &Event, now: Timestamp) -> Result<(), Rejected> {
+    let event = hands.bounded(event);
+    let records = live.run.apply(&event, now)?;
+    for record in &records {
+        live.absorb(record, &hands.world.broker);
+        live.draft.record(&live.run, record);
+    }
+    hands.dispatch(live);
+    if matches!(live.run.next_timer(), Some(at) if at <= now) && !records.is_empty() {
+        return match apply(hands, live, &Event::Tick, now) {
+            Ok(()) | Err(_) => Ok(()),
+        };
+    }
+    Ok(())
+}
+
+/// Carries out what is due, each thing once at a time.
+#[derive(Debug)]
+pub(crate) struct Hands {
+    pub(crate) world: World,
+    runner: Runner,
+    tickets: AtomicU64,
+}
+
+impl Hands {
+    pub(crate) fn new(world: World, runner: Runner) -> Self {
+        Self {
+            world,
+            runner,
+            tickets: AtomicU64::new(1),
+        }
+    }
+
+    /// What has become due since the last look.
+    pub(crate) fn dispatch(&self, live: &mut Live) {
+        let after = live.mark;
+        self.dispatch_after(live, after);
+    }
+
+    /// Everything that is due; what is being done already is left alone.
+    pub(crate) fn dispatch_all(&self, live: &mut Live) {
+        self.dispatch_after(live, Mark::default());
+    }
+
+    fn dispatch_after(&self, live: &mut Live, after: Mark) {
+        let (due, mark) = live.run.due(after);
+        live.mark = mark;
+        for one in due {
+            self.start(live, &one);
+        }
+    }
+
+    fn start(&self, live: &mut Live, due: &Due) {
+        match due {
+            Due::Slot => match live.head.new.work_pool {
+                Some(_) => {
+                    let head = live.head.clone();
+                    live.draft.wait_for_slot(&head, crate::clock::now());
+                }
+                None => self.admit_freely(live),
+            },
+            Due::Call { node, .. } if !self.is_pure(live, *node) => {
+                if !live.inflight.contains_key(&(*node, Work::Call)) {
+                    live.draft.perform(due.clone());
+                }
+            }
+            Due::Watch { node, attempt, key } => self.watch(live, *node, *attempt, key),
+            Due::Prepare { .. } | Due::Call { .. } | Due::Judge { .. } | Due::Stop { .. } => self.perform(live, due),
+        }
+    }
+
+    /// Does a piece of work in the background; its answer comes as mail.
+    pub(crate) fn perform(&self, live: &mut Live, due: &Due) {
+        let (node, work) = match due {
+            Due::Prepare { node } => (*node, Work::Prepare),
+            Due::Call { node, .. } => (*node, Work::Call),
+            Due::Judge { node, .. } => (*node, Work::Judge),
+            Due::Stop { node, .. } => (*node, Work::Stop),
+            Due::Slot | Due::Watch { .. } => return,
+        };
+        if work == Work::Stop {
+            live.abort(node, Work::Call);
+        }
+        if live.inflight.contains_key(&(node, work)) {
+            return;
+        }
+        let future = match due {
+            Due::Prepare { node } => prepare::prepare(&self.world, live, *node),
+            Due::Call { node, .. } => call::call(&self.world, live, *node),
+            Due::Judge { node, .. } => call::judge(&self.world, live, *node),
+            Due::Stop { node, .. } => call::stop(&self.world, live, *node),
+            Due::Slot | Due::Watch { .. } => None,
+        };
+        let Some(future) = future else { return };
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let (run, runner) = (live.id(), self.runner.clone());
+        let handle = crate::task::spawn("work", async move {
+            let (answer, logs) = future.await;
+            let done = Done {
+                run,
+                node,
+                work,
+                ticket,
+                answer,
+                logs,
+            };
+            let _ = runner.post(run, Mail::Done(Box::new(done))).await;
+        });
+        live.inflight.insert((node, work), (ticket, handle.abort_handle()));
+    }
+
+    fn is_pure(&self, live: &Live, node: NodeId) -> bool {
+        self.world.plugins.is_pure(&live.plan.definition.task(node.task).kind)
+    }
+
+    /// A run without a work pool needs no slot.
+    fn admit_freely(&self, live: &Live) {
+        let (runner, run) = (self.runner.clone(), live.id());
+        crate::task::spawn("admit", async move {
+            let mail = Mail::Event {
+                run,
+                event: Event::Admitted,
+                reply: None,
+            };
+            let _ = runner.post(run, mail).await;
+        });
+    }
+
+    fn watch(&self, live: &mut Live, node: NodeId, attempt: u32, key: &str) {
+        match live.run.watched(node, attempt, key) {
+            Some(Op::Reply { connection, key: reply }) => {
+                let place = (node, key.to_owned());
+                if live.watching.contains_key(&place) {
+                    return;
+                }
+                let waiter = Waiter {
+                    run: live.id(),
+                    node,
+                    attempt,
+                    key: key.to_owned(),
+                };
+                self.world.broker.watch(connection, reply, waiter);
+                let watched = Watched {
+                    connection: connection.clone(),
+                    key: reply.clone(),
+                    attempt,
+                };
+                live.watching.insert(place, watched);
+            }
+            Some(Op::StartFlow(child)) => call::start_child(&self.world, &self.runner, live, node, attempt, key, child),
+            _ => {}
+        }
+    }
+
+    /// An answer within the limits of the configuration.
+    fn bounded(&self, event: &Event) -> Event {
+        let limit = self.world.settings.result_bytes;
+        match event {
+            Event::Answered {
+                node,
+                attempt,
+                step,
+                answer: grepx_engine::Step::Done(result),
+            } if result.len() > limit => Event::Answered {
+                node: *node,
+                attempt: *attempt,
+                step: *step,
+                answer: grepx_engine::Step::Failed(call::too_large(result.len(), limit)),
+            },
+            other => other.clone(),
+        }
+    }
+}
+
+impl Live {
+    /// Keeps what surrounds the run in step with its facts.
+    fn absorb(&mut self, record: &Record, broker: &Broker) {
+        match &record.fact {
+            Fact::Succeeded {
+                node,
+                result: Some(result),
+                ..
+            } if self.plan.is_used(*node) => {
+                self.results.insert(node.run_id(self.id()), result.clone());
+            }
+            Fact::Suspended {
+                node,
+                attempt: _,
+                suspended,
+                ..
+            } => self.note_queued(*node, record.at, &suspended.commands),
+            Fact::Outcome { node, .. } => {
+                self.queued.remove(node);
+                self.holds.remove(node);
+            }
+            _ => {}
+        }
+        match &record.fact {
+            Fact::Succeeded { node, .. } | Fact::AttemptFailed { node, .. } | Fact::StopAsked { node, .. } => {
+                self.close(*node, broker);
+            }
+            Fact::CancelAsked { .. } | Fact::FlowTimedOut { .. } | Fact::Finished { .. } => self.close_over(broker),
+            _ => {}
+        }
+    }
+
+    fn note_queued(&mut self, node: NodeId, since: Timestamp, commands: &[grepx_engine::Command]) {
+        for command in commands {
+            let Op::Enqueue(message) = &command.op else { continue };
+            let task_name = message.meta.get("task-name").cloned().unwrap_or_default();
+            let queued = Queued {
+                connection: message.connection.clone(),
+                queue: message.destination.clone(),
+                task_name,
+                since,
+            };
+            self.queued.insert(node, queued);
+        }
+    }
+
+    /// The attempt of a node is over: nobody waits for its replies.
+    fn close(&mut self, node: NodeId, broker: &Broker) {
+        let id = self.id();
+        self.queued.remove(&node);
+        self.holds.remove(&node);
+        self.watching.retain(|(place, key), watched| {
+            if *place == node {
+                unwatch(broker, id, *place, key, watched);
+            }
+            *place != node
+        });
+    }
+
+    /// As `close`, for every attempt that the run has given up.
+    fn close_over(&mut self, broker: &Broker) {
+        let (id, run) = (self.id(), &self.run);
+        self.watching.retain(|(node, key), watched| {
+            let open = run.watched(*node, watched.attempt, key).is_some();
+            if !open {
+                unwatch(broker, id, *node, key, watched);
+            }
+            open
+        });
+        let watching = &self.watching;
+        self.queued.retain(|node, _| watching.keys().any(|(place, _)| place == node));
+    }
+
+    pub(crate) fn finish_work(&mut self, node: NodeId, work: Work, ticket: u64) {
+        if self.inflight.get(&(node, work)).is_some_and(|(known, _)| *known == ticket) {
+            self.inflight.remove(&(node, work));
+        }
+    }
+
+    fn abort(&mut self, node: NodeId, work: Work) {
+        if let Some((_, handle)) = self.inflight.remove(&(node, work)) {
+            handle.abort();
+        }
+    }
+
+    /// Stops everything that runs on behalf of this run in this process.
+    pub(crate) fn abandon(mut self, broker: &Broker) {
+        let id = self.id();
+        for (_, (_, handle)) in self.inflight.drain() {
+            handle.abort();
+        }
+        for ((node, key), watched) in &self.watching {
+            unwatch(broker, id, *node, key, watched);
+        }
+    }
+}
+
+fn unwatch(broker: &Broker, run: grepx_engine::FlowRunId, node: NodeId, key: &str, watched: &Watched) {
+    let waiter = Waiter {
+        run,
+        node,
+        attempt: watched.attempt,
+        key: key.to_owned(),
+    };
+    broker.unwatch(&watched.connection, &watched.key, &waiter);
+}
+
+pub(crate) type Future = std::pin::Pin<Box<dyn std::future::Future<Output = (Answer, Vec<crate::store::LogRow>)> + Send>>;

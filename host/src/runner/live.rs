@@ -1,0 +1,113 @@
+//! A flow run in memory: the engine's run with everything around it that may be forgotten.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use grepx_engine::{FlowRunId, Json, Mark, NodeId, Run, TaskRunId, Timestamp};
+use tokio::task::AbortHandle;
+
+use crate::store::NewRun;
+
+use super::draft::Draft;
+use super::plan::Plan;
+
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) run: Run,
+    pub(crate) head: Arc<Head>,
+    pub(crate) plan: Arc<Plan>,
+    /// Up to where the agenda has been dispatched.
+    pub(crate) mark: Mark,
+    /// What is being done, by the place in the run that it will answer for.
+    pub(crate) inflight: HashMap<(NodeId, Work), (u64, AbortHandle)>,
+    /// Results that other tasks read.
+    pub(crate) results: HashMap<TaskRunId, Json>,
+    /// Why nodes cannot go on, as far as the host is the cause.
+    pub(crate) holds: BTreeMap<NodeId, String>,
+    /// Messages that a worker should take.
+    pub(crate) queued: HashMap<NodeId, Queued>,
+    /// Reply keys that the broker watches.
+    pub(crate) watching: HashMap<(NodeId, String), Watched>,
+    /// What the next commit will hold.
+    pub(crate) draft: Draft,
+    pub(crate) armed: Option<Timestamp>,
+    /// Its first commit is on its way; until then nothing else may be committed.
+    pub(crate) creating: bool,
+    /// Commits that the store has not confirmed.
+    pub(crate) uncommitted: u32,
+}
+
+/// What never changes about a run.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) new: NewRun,
+    pub(crate) parameters: serde_json::Value,
+    /// What expressions see as `run`.
+    pub(crate) variables: serde_json::Value,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Work {
+    Prepare,
+    Call,
+    Judge,
+    Stop,
+}
+
+/// A message in a queue, for the question why nobody takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Queued {
+    pub(crate) connection: String,
+    pub(crate) queue: String,
+    pub(crate) task_name: String,
+    pub(crate) since: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Watched {
+    pub(crate) connection: String,
+    pub(crate) key: String,
+    pub(crate) attempt: u32,
+}
+
+impl Head {
+    pub(crate) fn new(new: NewRun) -> Self {
+        let variables = serde_json::json!({
+            "id": new.id.to_string(),
+            "name": new.name,
+            "flow": new.flow_name,
+            "deployment": new.deployment_name,
+            "tags": new.tags,
+            "scheduled_time": crate::clock::rfc3339(new.expected_start),
+        });
+        Self {
+            parameters: new.parameters.to_value(),
+            variables,
+            new,
+        }
+    }
+}
+
+impl Live {
+    pub(crate) fn new(run: Run, head: Head, plan: Arc<Plan>) -> Self {
+        Self {
+            run,
+            head: Arc::new(head),
+            plan,
+            mark: Mark::default(),
+            inflight: HashMap::new(),
+            results: HashMap::new(),
+            holds: BTreeMap::new(),
+            queued: HashMap::new(),
+            watching: HashMap::new(),
+            draft: Draft::default(),
+            armed: None,
+            creating: false,
+            uncommitted: 0,
+        }
+    }
+
+    pub(crate) fn id(&self) -> FlowRunId {
+        self.run.id()
+    }
+}

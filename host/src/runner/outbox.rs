@@ -1,0 +1,248 @@
+//! Sends what commits have left in the outbox. A send is repeated until it is done or its attempt
+//! is over; the broker makes a repetition harmless.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use grepx_engine::{ErrorClass, FlowRunId, Message, NodeId, Op, Outcome, TaskError};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+
+use crate::broker::{Broker, Notice, SendError};
+use crate::store::{self, NewSend, SendId, Store};
+
+use super::Runner;
+use super::shard::Mail;
+
+/// How long a send that could not be made waits, unless the connection comes back before.
+const PAUSE: Duration = Duration::from_secs(2);
+
+type Key = (FlowRunId, NodeId, u32, String);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Outbox(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    broker: Broker,
+    runner: Runner,
+    /// Sends under way, so that a withdrawal can end them.
+    active: Mutex<HashMap<Key, AbortHandle>>,
+    /// A connection has come back.
+    up: Notify,
+}
+
+/// One row of the outbox with the run that it belongs to.
+#[derive(Debug, Clone)]
+struct Send {
+    id: SendId,
+    run: FlowRunId,
+    new: NewSend,
+}
+
+impl Send {
+    fn key(&self, command: &str) -> Key {
+        (self.run, self.new.node, self.new.attempt, command.to_owned())
+    }
+
+    /// Under this name a publication happens once, however often it is tried.
+    fn guard(&self) -> String {
+        format!("{}:{}", self.new.node.run_id(self.run).attempt_key(self.new.attempt), self.new.key)
+    }
+}
+
+impl Outbox {
+    pub(crate) fn new(store: Store, broker: Broker, runner: Runner) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            broker,
+            runner,
+            active: Mutex::default(),
+            up: Notify::new(),
+        }))
+    }
+
+    /// Takes up what was not sent when the host stopped, and what a broker without memory has lost.
+    pub(crate) async fn read_back(&self) -> Result<(), store::Error> {
+        for open in self.0.store.open_sends().await? {
+            let lost = match &open.new.op {
+                Op::Enqueue(message) => !self.0.broker.is_durable(&message.connection),
+                _ => open.new.keep,
+            };
+            if open.sent_at.is_none() || lost {
+                self.start(vec![Send {
+                    id: open.id,
+                    run: open.run,
+                    new: open.new,
+                }]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what a commit has left.
+    pub(crate) fn send(&self, run: FlowRunId, ids: Vec<SendId>, sends: Vec<NewSend>) {
+        if sends.is_empty() {
+            return;
+        }
+        let sends = ids.into_iter().zip(sends).map(|(id, new)| Send { id, run, new }).collect();
+        self.start(sends);
+    }
+
+    fn start(&self, sends: Vec<Send>) {
+        let key = sends.first().map(|first| first.key(&first.new.key));
+        let this = self.clone();
+        let handle = crate::task::spawn("outbox", async move { this.carry_out(sends).await });
+        if let Some(key) = key
+            && !handle.is_finished()
+        {
+            self.active().insert(key, handle.abort_handle());
+        }
+    }
+
+    fn active(&self) -> std::sync::MutexGuard<'_, HashMap<Key, AbortHandle>> {
+        self.0.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn carry_out(&self, sends: Vec<Send>) {
+        let mut withdrawn = false;
+        for send in &sends {
+            match &send.new.op {
+                Op::Enqueue(message) => self.enqueue(send, message).await,
+                Op::Broadcast(_) if withdrawn => self.done(send.id).await,
+                Op::Broadcast(message) => self.broadcast(send, message).await,
+                Op::Cancel(key) => withdrawn |= self.withdraw(send, key).await,
+                Op::TimerAt(_) | Op::Reply { .. } | Op::Signal(_) | Op::StartFlow(_) => self.done(send.id).await,
+            }
+        }
+        if let Some(first) = sends.first() {
+            self.active().remove(&first.key(&first.new.key));
+        }
+    }
+
+    async fn enqueue(&self, send: &Send, message: &Message) {
+        let guard = send.guard();
+        let mut told = false;
+        loop {
+            match self.0.broker.enqueue(message, &guard).await {
+                Ok(()) => {
+                    if told {
+                        self.explain(send, None).await;
+                    }
+                    if let Err(error) = self.0.store.mark_sent(vec![send.id]).await {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "a send could not be marked; it is guarded against repetition");
+                    }
+                    return;
+                }
+                Err(error) if error.is_transient() => {
+                    if !told {
+                        self.explain(send, Some(error.to_string())).await;
+                        told = true;
+                    }
+                    self.pause().await;
+                }
+                Err(error) => {
+                    self.failed(send, &error).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn broadcast(&self, send: &Send, message: &Message) {
+        loop {
+            match self.0.broker.broadcast(message).await {
+                // Repeated by the broker until it is settled; then the row goes.
+                Ok(_) if message.meta.contains_key("until-reply") => {
+                    self.0.broker.settle(message, send.id.0).await;
+                    return;
+                }
+                Ok(_) => return self.done(send.id).await,
+                Err(error) if error.is_transient() => self.pause().await,
+                Err(error) => {
+                    tracing::warn!(run = %send.run, %error, "a message to the workers cannot be sent");
+                    return self.done(send.id).await;
+                }
+            }
+        }
+    }
+
+    /// Takes back a message. True when certainly nobody has it or will get it.
+    async fn withdraw(&self, send: &Send, key: &str) -> bool {
+        let under_way = self.active().remove(&send.key(key));
+        if let Some(handle) = under_way {
+            handle.abort();
+        }
+        let original = self.0.store.find_send(send.run, send.new.node, send.new.attempt, key.to_owned()).await;
+        let withdrawn = match original {
+            Ok(Some(found)) => {
+                let withdrawn = match &found.new.op {
+                    Op::Enqueue(message) => self.take_back(message).await,
+                    _ => false,
+                };
+                self.done(found.id).await;
+                withdrawn
+            }
+            _ => false,
+        };
+        self.done(send.id).await;
+        withdrawn
+    }
+
+    async fn take_back(&self, message: &Message) -> bool {
+        loop {
+            match self.0.broker.withdraw(message).await {
+                Ok(withdrawn) => return withdrawn,
+                Err(error) if error.is_transient() => self.pause().await,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    async fn pause(&self) {
+        let _ = tokio::time::timeout(PAUSE, self.0.up.notified()).await;
+    }
+
+    async fn done(&self, id: SendId) {
+        if let Err(error) = self.0.store.drop_sends(vec![id]).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a row of the outbox stays until the next start");
+        }
+    }
+
+    async fn explain(&self, send: &Send, reason: Option<String>) {
+        let mail = Mail::Explained {
+            run: send.run,
+            node: send.new.node,
+            reason,
+        };
+        let _ = self.0.runner.post(send.run, mail).await;
+    }
+
+    async fn failed(&self, send: &Send, error: &SendError) {
+        let outcome = Outcome::Failed(TaskError::new(ErrorClass::Permanent, "not-sent", error.to_string()));
+        let new = &send.new;
+        self.0.runner.outcome(send.run, new.node, new.attempt, new.key.clone(), outcome).await;
+    }
+}
+
+/// Brings what the broker has to say to the runs.
+pub(crate) async fn deliver(runner: Runner, outbox: Outbox, mut notices: mpsc::Receiver<Notice>) {
+    while let Some(notice) = notices.recv().await {
+        match notice {
+            Notice::Value { waiter, value } => {
+                let outcome = Outcome::Reply(value.into());
+                runner.outcome(waiter.run, waiter.node, waiter.attempt, waiter.key, outcome).await;
+            }
+            Notice::Up { connection } => {
+                tracing::info!(%connection, "connection is up");
+                outbox.0.up.notify_waiters();
+            }
+            Notice::Down { connection, reason } => {
+                tracing::warn!(%connection, %reason, "connection is down; what needs it waits");
+            }
+            Notice::Settled { tag, .. } => outbox.done(SendId(tag)).await,
+        }
+    }
+}

@@ -1,0 +1,456 @@
+//! One shard: the runs that it owns, their mail, their timers.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use grepx_engine::{Definition, Due, Event, FlowRunId, Json, NodeId, Run, Timestamp};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::store::{self, Created, LogRow, NewRun};
+
+use super::draft::{self, After};
+use super::events::{self, Hands};
+use super::live::{Head, Live, Work};
+use super::plan::Plan;
+use super::{Error, Runner, Triggered, World, admission, watchdog};
+
+/// What arrives at a shard.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    Create {
+        new: Box<NewRun>,
+        definition: Arc<Definition>,
+        reply: oneshot::Sender<Result<Triggered, Error>>,
+    },
+    Created {
+        run: FlowRunId,
+        outcome: Result<Created, store::Error>,
+        reply: oneshot::Sender<Result<Triggered, Error>>,
+    },
+    Event {
+        run: FlowRunId,
+        event: Event,
+        reply: Option<oneshot::Sender<Result<(), Error>>>,
+    },
+    /// Work that was dispatched is over.
+    Done(Box<Done>),
+    /// A commit is in the store; what waited for it may be done.
+    Committed { run: FlowRunId, perform: Vec<Due> },
+    /// A commit is not in the store, so memory is wrong.
+    Reload { run: FlowRunId },
+    Reloaded { live: Box<Live> },
+    /// Why nobody takes the messages of these nodes; `None` when it is not known any more.
+    Explained {
+        run: FlowRunId,
+        node: NodeId,
+        reason: Option<String>,
+    },
+    Drain { reply: oneshot::Sender<()> },
+}
+
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) run: FlowRunId,
+    pub(crate) node: NodeId,
+    pub(crate) work: Work,
+    /// Of the dispatch; an older one's answer does not end a newer one.
+    pub(crate) ticket: u64,
+    pub(crate) answer: Answer,
+    pub(crate) logs: Vec<LogRow>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Event(Event),
+    /// Cannot be done now, with the reason; it is tried again.
+    Hold(String),
+}
+
+/// Mail that is taken before the next commit.
+const BATCH: usize = 512;
+/// Sweeps between two looks at everything.
+const FULL_SWEEP: u32 = 30;
+
+pub(crate) struct Shard {
+    world: World,
+    runner: Runner,
+    mail: mpsc::Receiver<Mail>,
+    /// One per commit that the store has taken, and it takes only so many: this queue is bounded by
+    /// that, and must not be by itself, or the shard and its mailbox could wait for each other.
+    commits: mpsc::UnboundedSender<(store::Receipt, FlowRunId, After)>,
+    live: HashMap<FlowRunId, Live>,
+    plans: HashMap<usize, Weak<Plan>>,
+    timers: BTreeSet<(Timestamp, FlowRunId)>,
+    dirty: Vec<FlowRunId>,
+    hands: Hands,
+    reloading: HashSet<FlowRunId>,
+    sweeps: u32,
+}
+
+impl Shard {
+    pub(crate) fn new(world: World, runner: Runner, mail: mpsc::Receiver<Mail>) -> Self {
+        let (commits, waiting) = mpsc::unbounded_channel();
+        crate::task::spawn("commits", await_commits(runner.clone(), world.clone(), waiting));
+        Self {
+            hands: Hands::new(world.clone(), runner.clone()),
+            world,
+            runner,
+            mail,
+            commits,
+            live: HashMap::new(),
+            plans: HashMap::new(),
+            timers: BTreeSet::new(),
+            dirty: Vec::new(),
+            reloading: HashSet::new(),
+            sweeps: 0,
+        }
+    }
+
+    pub(crate) async fn run(mut self, live: Vec<Live>) {
+        for one in live {
+            self.adopt(one);
+        }
+        let mut sweep = tokio::time::interval(self.world.settings.sweep);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.settle().await;
+            tokio::select! {
+                mail = self.mail.recv() => match mail {
+                    Some(mail) => self.take_batch(mail),
+                    None => return,
+                },
+                () = tokio::time::sleep(self.until_next_timer()) => self.tick(),
+                _ = sweep.tick() => self.sweep(),
+            }
+        }
+    }
+
+    fn take_batch(&mut self, first: Mail) {
+        self.take(first);
+        for _ in 1..BATCH {
+            match self.mail.try_recv() {
+                Ok(mail) => self.take(mail),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn take(&mut self, mail: Mail) {
+        match mail {
+            Mail::Create { new, definition, reply } => self.create(*new, definition, reply),
+            Mail::Created { run, outcome, reply } => self.created(run, outcome, reply),
+            Mail::Event { run, event, reply } => self.event(run, &event, reply),
+            Mail::Done(done) => self.done(*done),
+            Mail::Committed { run, perform } => {
+                if let Some(live) = self.live.get_mut(&run) {
+                    for due in perform {
+                        self.hands.perform(live, &due);
+                    }
+                }
+            }
+            Mail::Reload { run } => self.reload(run),
+            Mail::Reloaded { live } => {
+                self.reloading.remove(&live.id());
+                self.adopt(*live);
+            }
+            Mail::Explained { run, node, reason } => self.explained(run, node, reason),
+            Mail::Drain { reply } => {
+                // Everything before this mail has been taken; its commits are on their way.
+                let store = self.world.store.clone();
+                let dirty = std::mem::take(&mut self.dirty);
+                self.dirty = dirty;
+                crate::task::spawn("drain", async move {
+                    let _ = store.flushed().await;
+                    let _ = reply.send(());
+                });
+            }
+        }
+    }
+
+    fn create(
+        &mut self,
+        new: NewRun,
+        definition: Arc<Definition>,
+        reply: oneshot::Sender<Result<Triggered, Error>>,
+    ) {
+        let now = clock::now();
+        let id = new.id;
+        let mut run = Run::new(id, definition.clone());
+        let records = run.schedule(new.expected_start, now);
+        let plan = self.plan(&definition);
+        let mut live = Live::new(run, Head::new(new.clone()), plan);
+        live.creating = true;
+        for record in &records {
+            live.draft.record(&live.run, record);
+        }
+        self.hands.dispatch(&mut live);
+        let (commit, _) = draft::take(&mut live);
+        self.adopt_quietly(live);
+        let (store, runner) = (self.world.store.clone(), self.runner.clone());
+        crate::task::spawn("create", async move {
+            let outcome = store.create(new, commit).await;
+            let mail = Mail::Created {
+                run: id,
+                outcome,
+                reply,
+            };
+            let _ = runner.post(id, mail).await;
+        });
+    }
+
+    fn created(
+        &mut self,
+        run: FlowRunId,
+        outcome: Result<Created, store::Error>,
+        reply: oneshot::Sender<Result<Triggered, Error>>,
+    ) {
+        let answer = match outcome {
+            Ok(Created::New) => {
+                if let Some(live) = self.live.get_mut(&run) {
+                    live.creating = false;
+                    self.dirty.push(run);
+                }
+                Ok(Triggered::New(run))
+            }
+            Ok(Created::Existing(known)) => {
+                self.forget(run);
+                Ok(Triggered::Existing(known))
+            }
+            Err(error) => {
+                self.forget(run);
+                Err(Error::Store(error))
+            }
+        };
+        let _ = reply.send(answer);
+    }
+
+    fn event(&mut self, run: FlowRunId, event: &Event, reply: Option<oneshot::Sender<Result<(), Error>>>) {
+        let Some(live) = self.live.get_mut(&run) else {
+            if let Some(reply) = reply {
+                let _ = reply.send(Err(Error::NotLive(run)));
+            }
+            return;
+        };
+        match events::apply(&self.hands, live, event, clock::now()) {
+            Ok(()) => live.draft_reply(reply),
+            Err(rejected) => {
+                tracing::debug!(%run, %rejected, "an event changed nothing");
+                if let Some(reply) = reply {
+                    let _ = reply.send(Err(rejected.into()));
+                }
+            }
+        }
+        self.dirty.push(run);
+    }
+
+    fn done(&mut self, done: Done) {
+        let Some(live) = self.live.get_mut(&done.run) else { return };
+        live.finish_work(done.node, done.work, done.ticket);
+        live.draft.log(done.logs);
+        match done.answer {
+            Answer::Event(event) => {
+                if live.holds.remove(&done.node).is_some() {
+                    live.draft.touch(done.node);
+                }
+                if let Err(rejected) = events::apply(&self.hands, live, &event, clock::now()) {
+                    tracing::debug!(run = %done.run, %rejected, "an answer came too late");
+                }
+            }
+            Answer::Hold(reason) => {
+                if live.holds.get(&done.node) != Some(&reason) {
+                    live.draft.log([super::log::note(live.id(), done.node, &reason)]);
+                    live.holds.insert(done.node, reason);
+                    live.draft.touch(done.node);
+                }
+            }
+        }
+        self.dirty.push(done.run);
+    }
+
+    fn explained(&mut self, run: FlowRunId, node: NodeId, reason: Option<String>) {
+        let Some(live) = self.live.get_mut(&run) else { return };
+        if !live.queued.contains_key(&node) || live.holds.get(&node) == reason.as_ref() {
+            return;
+        }
+        match reason {
+            Some(reason) => {
+                live.draft.log([super::log::note(run, node, &reason)]);
+                live.holds.insert(node, reason);
+            }
+            None => {
+                live.holds.remove(&node);
+            }
+        }
+        live.draft.touch(node);
+        self.dirty.push(run);
+    }
+
+    /// Takes a run into memory and does everything that is due.
+    fn adopt(&mut self, mut live: Live) {
+        self.hands.dispatch(&mut live);
+        self.adopt_quietly(live);
+    }
+
+    fn adopt_quietly(&mut self, live: Live) {
+        let id = live.id();
+        self.live.insert(id, live);
+        self.dirty.push(id);
+    }
+
+    fn forget(&mut self, run: FlowRunId) {
+        if let Some(live) = self.live.remove(&run) {
+            if let Some(at) = live.armed {
+                self.timers.remove(&(at, run));
+            }
+            live.abandon(&self.world.broker);
+        }
+    }
+
+    fn reload(&mut self, run: FlowRunId) {
+        self.forget(run);
+        if !self.reloading.insert(run) {
+            return;
+        }
+        let (world, runner) = (self.world.clone(), self.runner.clone());
+        crate::task::spawn("reload", async move { admission::reload(&world, &runner, run).await });
+    }
+
+    /// Sends the commits of all runs that changed, and forgets those that have ended.
+    async fn settle(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        dirty.dedup();
+        for run in dirty {
+            let Some(live) = self.live.get_mut(&run) else { continue };
+            if live.creating {
+                continue;
+            }
+            rearm(&mut self.timers, live);
+            let finished = live.run.is_finished();
+            if !live.draft.is_empty() {
+                let (commit, after) = draft::take(live);
+                let receipt = self.world.store.submit(commit).await;
+                if self.commits.send((receipt, run, after)).is_err() {
+                    return;
+                }
+            }
+            if finished {
+                self.forget(run);
+            }
+        }
+    }
+
+    fn until_next_timer(&self) -> Duration {
+        self.timers.first().map_or(Duration::from_secs(3_600), |(at, _)| {
+            Duration::from_millis(at.since_ms(clock::now()))
+        })
+    }
+
+    fn tick(&mut self) {
+        let now = clock::now();
+        while let Some(&(at, run)) = self.timers.first() {
+            if at > now {
+                return;
+            }
+            self.timers.pop_first();
+            let Some(live) = self.live.get_mut(&run) else { continue };
+            live.armed = None;
+            if let Err(rejected) = events::apply(&self.hands, live, &Event::Tick, now) {
+                tracing::debug!(%run, %rejected, "a timer changed nothing");
+            }
+            self.dirty.push(run);
+        }
+    }
+
+    /// Looks again at what is held, and now and then at everything.
+    fn sweep(&mut self) {
+        self.sweeps = self.sweeps.wrapping_add(1);
+        let all = self.sweeps.is_multiple_of(FULL_SWEEP);
+        for (run, live) in &mut self.live {
+            if live.creating || !(all || !live.holds.is_empty()) {
+                continue;
+            }
+            self.hands.dispatch_all(live);
+            if !live.draft.is_empty() {
+                self.dirty.push(*run);
+            }
+        }
+        watchdog::look(&self.world, &self.runner, self.live.values());
+    }
+
+    fn plan(&mut self, definition: &Arc<Definition>) -> Arc<Plan> {
+        let place = Arc::as_ptr(definition) as usize;
+        let known = self.plans.get(&place).and_then(Weak::upgrade);
+        match known {
+            Some(plan) if Arc::ptr_eq(&plan.definition, definition) => plan,
+            _ => {
+                self.plans.retain(|_, plan| plan.strong_count() > 0);
+                let plan = Arc::new(Plan::new(definition.clone()));
+                self.plans.insert(place, Arc::downgrade(&plan));
+                plan
+            }
+        }
+    }
+}
+
+/// Keeps the shard's timer for the run at its next one.
+fn rearm(timers: &mut BTreeSet<(Timestamp, FlowRunId)>, live: &mut Live) {
+    let next = live.run.next_timer();
+    if next == live.armed {
+        return;
+    }
+    if let Some(at) = live.armed {
+        timers.remove(&(at, live.id()));
+    }
+    if let Some(at) = next {
+        timers.insert((at, live.id()));
+    }
+    live.armed = next;
+}
+
+/// Waits for the commits of a shard, in their order, and lets happen what waited for them.
+async fn await_commits(
+    runner: Runner,
+    world: World,
+    mut waiting: mpsc::UnboundedReceiver<(store::Receipt, FlowRunId, After)>,
+) {
+    while let Some((receipt, run, after)) = waiting.recv().await {
+        match receipt.await {
+            Ok(ids) => {
+                for reply in after.replies {
+                    let _ = reply.send(Ok(()));
+                }
+                world.outbox.send(run, ids, after.sends);
+                if after.finished {
+                    super::call::tell_parent(&world, &runner, run);
+                }
+                if !after.perform.is_empty() {
+                    let perform = after.perform;
+                    let _ = runner.post(run, Mail::Committed { run, perform }).await;
+                }
+            }
+            Err(error) => {
+                tracing::error!(%run, error = &error as &dyn std::error::Error, "a commit failed; the run is read back");
+                for reply in after.replies {
+                    let _ = reply.send(Err(Error::Store(error.clone())));
+                }
+                let _ = runner.post(run, Mail::Reload { run }).await;
+            }
+        }
+    }
+}
+
+impl Live {
+    fn draft_reply(&mut self, reply: Option<oneshot::Sender<Result<(), Error>>>) {
+        if let Some(reply) = reply {
+            self.draft.reply(reply);
+        }
+    }
+
+    /// The result of a node, if it is at hand.
+    pub(crate) fn result(&self, node: NodeId) -> Option<&Json> {
+        self.results.get(&node.run_id(self.id()))
+    }
+}

@@ -1,0 +1,33 @@
+//! The only place that spawns. Every task has a name, so that a panic or a leak can be told from
+//! the log, and a panic is logged instead of lost.
+
+use std::future::Future;
+
+use futures_util::FutureExt as _;
+use tokio::task::JoinHandle;
+use tracing::Instrument as _;
+
+/// Runs `future` in the background under `name`.
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
+pub(crate) fn spawn<T, F>(name: &'static str, future: F) -> JoinHandle<Option<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let guarded = async move {
+        let outcome = std::panic::AssertUnwindSafe(future).catch_unwind().await;
+        match outcome {
+            Ok(value) => Some(value),
+            Err(panic) => {
+                let text = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied())
+                    .unwrap_or("no text");
+                tracing::error!(task = name, panic = text, "a background task panicked; please report it");
+                None
+            }
+        }
+    };
+    tokio::spawn(guarded.instrument(tracing::Span::current()))
+}

@@ -1,0 +1,320 @@
+//! The host's binary with a state of its own, spoken to as any client would.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{Process, provided, wait_for};
+
+/// What a command line call gave.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Outcome {
+    /// # Panics
+    /// When it was not 0.
+    #[must_use]
+    pub fn success(self) -> Self {
+        assert_eq!(self.code, 0, "{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// # Panics
+    /// When it printed something else than one JSON document.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.out, self.err))
+    }
+}
+
+#[derive(Debug)]
+pub struct HostBuilder {
+    flows: String,
+    config: String,
+}
+
+impl HostBuilder {
+    /// More configuration, as YAML at the top level.
+    #[must_use]
+    pub fn config(mut self, yaml: &str) -> Self {
+        self.config.push_str(yaml);
+        self.config.push('\n');
+        self
+    }
+
+    /// Celery over this Redis instead of the embedded worker.
+    #[must_use]
+    pub fn broker(self, url: &str) -> Self {
+        self.config(&format!("celery:\n  broker_url: {url}\n  result_backend: {url}"))
+    }
+
+    /// Writes everything down, fills the database, serves.
+    #[must_use]
+    pub fn start(self) -> Host {
+        let mut host = self.prepare();
+        host.serve();
+        host
+    }
+
+    /// As `start`, without serving.
+    ///
+    /// # Panics
+    /// When the definitions are refused.
+    #[must_use]
+    pub fn prepare(self) -> Host {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = folder.path();
+        let config = format!(
+            "database:\n  db_url: sqlite:///{}\nstore:\n  dir: {}\nplugins:\n  dir: {}\n  cache_dir: {}\n{}",
+            at.join("grepx-master.db").display(),
+            at.join("state").display(),
+            provided("GREPX_TEST_PLUGINS").display(),
+            // Compiled code is shared by all tests, as it would be by all starts of a host.
+            provided("GREPX_TEST_PLUGINS").join("target/cache").display(),
+            self.config
+        );
+        let config = config.replace("sqlite:////", "sqlite:////");
+        std::fs::write(at.join("config.yaml"), config).expect("the configuration");
+        std::fs::write(at.join("flows.yaml"), self.flows).expect("the flows");
+        let host = Host {
+            folder,
+            process: None,
+            url: String::new(),
+            agent: agent(),
+        };
+        let _ = host.cli(&["apply", "--create", "flows.yaml"]).success();
+        host
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(30)))
+        .build()
+        .into()
+}
+
+#[derive(Debug)]
+pub struct Host {
+    folder: TempDir,
+    pub process: Option<Process>,
+    url: String,
+    agent: ureq::Agent,
+}
+
+impl Host {
+    /// With these definitions, in YAML.
+    #[must_use]
+    pub fn with(flows: &str) -> HostBuilder {
+        HostBuilder {
+            flows: flows.to_owned(),
+            config: String::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.folder().join("grepx-master.db")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(provided("GREPX_TEST_BIN"));
+        command
+            .current_dir(self.folder())
+            .env_remove("PREFECT_API_URL")
+            .env("NO_COLOR", "1")
+            .args(["--config", "config.yaml"])
+            .args(arguments);
+        command
+    }
+
+    /// Starts to serve and waits until it does.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn serve(&mut self) {
+        let command = self.command(&["serve", "--port", "0", "--set", "logging.format=json"]);
+        let log = self.folder().join(format!("serve-{}.log", uuid::Uuid::now_v7()));
+        let mut process = Process::start(command, &log);
+        let line = process.wait_for_line("\"serving\"");
+        let line: Value = serde_json::from_str(&line).expect("the log is JSON");
+        let address = line["fields"]["address"].as_str().expect("the line has the address");
+        self.url = format!("http://{address}/api");
+        self.process = Some(process);
+    }
+
+    /// Ends the process as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// # Panics
+    /// When it does not end by itself after SIGTERM.
+    pub fn stop(&mut self) {
+        let mut process = self.process.take().expect("it serves");
+        process.signal("TERM");
+        let status = process.wait();
+        assert!(status.success(), "{status}: {}", process.output());
+    }
+
+    /// A command of the same binary, with the API's address.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    #[must_use]
+    pub fn cli(&self, arguments: &[&str]) -> Outcome {
+        let mut command = self.command(arguments);
+        if !self.url.is_empty() {
+            command.env("PREFECT_API_URL", &self.url);
+        }
+        let output = command.output().expect("the binary runs");
+        Outcome {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// # Panics
+    /// When nobody answers.
+    #[must_use]
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        let answer = self.agent.get(format!("{}{path}", self.url)).call();
+        read(answer)
+    }
+
+    /// # Panics
+    /// When nobody answers.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let answer = self.agent.post(format!("{}{path}", self.url)).send_json(body);
+        read(answer)
+    }
+
+    /// Starts a run of `flow/deployment`; its id.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn run(&self, name: &str, parameters: &Value) -> String {
+        let (status, deployment) = self.get(&format!("/deployments/name/{name}"));
+        assert_eq!(status, 200, "{deployment}");
+        let id = deployment["id"].as_str().expect("an id");
+        let body = json!({"parameters": parameters});
+        let (status, run) = self.post(&format!("/deployments/{id}/create_flow_run"), &body);
+        assert_eq!(status, 201, "{run}");
+        run["id"].as_str().expect("an id").to_owned()
+    }
+
+    #[must_use]
+    pub fn flow_run(&self, id: &str) -> Value {
+        self.get(&format!("/flow_runs/{id}")).1
+    }
+
+    /// Waits for the end of a run; the run.
+    #[must_use]
+    pub fn wait(&self, id: &str) -> Value {
+        wait_for(&format!("the end of flow run {id}"), || {
+            let run = self.flow_run(id);
+            let state = run["state"]["type"].as_str().unwrap_or_default().to_owned();
+            ["COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
+                .contains(&state.as_str())
+                .then_some(run)
+        })
+    }
+
+    /// Starts a run and waits for its end.
+    #[must_use]
+    pub fn run_to_end(&self, name: &str, parameters: &Value) -> Value {
+        let id = self.run(name, parameters);
+        self.wait(&id)
+    }
+
+    /// The task runs of a run by name.
+    #[must_use]
+    pub fn task_runs(&self, run: &str) -> std::collections::BTreeMap<String, Value> {
+        let body = json!({"flow_runs": {"id": {"any_": [run]}}});
+        let (status, tasks) = self.post("/task_runs/filter", &body);
+        assert_eq!(status, 200, "{tasks}");
+        let tasks = tasks.as_array().cloned().unwrap_or_default();
+        tasks
+            .into_iter()
+            .map(|task| (task["name"].as_str().unwrap_or_default().to_owned(), task))
+            .collect()
+    }
+
+    /// Waits until a task run is in a state that `is` says yes to; the task run.
+    #[must_use]
+    pub fn wait_task(&self, run: &str, task: &str, is: impl Fn(&Value) -> bool) -> Value {
+        wait_for(&format!("task run {task} of {run}"), || {
+            self.task_runs(run).remove(task).filter(|found| is(found))
+        })
+    }
+
+    /// The result of a task run.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn result(&self, run: &str, task: &str) -> Value {
+        let tasks = self.task_runs(run);
+        let id = tasks[task]["id"].as_str().expect("an id");
+        let (status, result) = self.get(&format!("/task_runs/{id}/result"));
+        assert_eq!(status, 200, "{result}");
+        result
+    }
+
+    /// The log of a run, as text.
+    #[must_use]
+    pub fn logs(&self, run: &str) -> String {
+        let body = json!({"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC"});
+        let (status, lines) = self.post("/logs/filter", &body);
+        assert_eq!(status, 200, "{lines}");
+        let lines = lines.as_array().cloned().unwrap_or_default();
+        lines
+            .iter()
+            .filter_map(|line| line["message"].as_str())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// # Panics
+    /// When the run cannot be cancelled.
+    pub fn cancel(&self, run: &str) {
+        let body = json!({"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": false});
+        let (status, answer) = self.post(&format!("/flow_runs/{run}/set_state"), &body);
+        assert!(status < 300, "{answer}");
+    }
+}
+
+fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, Value) {
+    let mut answer = answer.unwrap_or_else(|error| panic!("the host does not answer: {error}"));
+    let text = answer
+        .body_mut()
+        .with_config()
+        .limit(64 << 20)
+        .read_to_string()
+        .expect("a body");
+    let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    (answer.status().as_u16(), value)
+}

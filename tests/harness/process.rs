@@ -1,0 +1,107 @@
+//! A child process that does not outlive the test, with its output in a file.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use crate::wait_for;
+
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command` with standard output and error in `log`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(mut command: Command, log: &Path) -> Self {
+        let file = File::options().create(true).append(true).open(log).expect("a log file");
+        let errors = file.try_clone().expect("the log file once more");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(errors)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
+        Self {
+            child,
+            log: log.to_owned(),
+        }
+    }
+
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has printed so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits for a line with `text`.
+    ///
+    /// # Panics
+    /// When the process ends before, or the line does not come.
+    pub fn wait_for_line(&mut self, text: &str) -> String {
+        wait_for(text, || {
+            let output = self.output();
+            if let Some(line) = output.lines().find(|line| line.contains(text)) {
+                return Some(line.to_owned());
+            }
+            if let Some(status) = self.child.try_wait().expect("its status") {
+                panic!("the process ended ({status}) before it said {text:?}:\n{output}");
+            }
+            None
+        })
+    }
+
+    /// Sends a signal by name: `TERM`, `INT`, `KILL`, `STOP`, `CONT`.
+    ///
+    /// # Panics
+    /// When `kill` cannot be run.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.id().to_string())
+            .status();
+        assert!(status.expect("kill runs").success(), "no process {}", self.id());
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it goes on.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait_for("the end of the process", || self.child.try_wait().expect("its status"))
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let output = self.output();
+            let from = output.len().saturating_sub(6_000);
+            let from = (from..output.len())
+                .find(|at| output.is_char_boundary(*at))
+                .unwrap_or(0);
+            eprint_tail(&self.log, &output[from..]);
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "a failing test shows what its servers said")]
+fn eprint_tail(log: &Path, tail: &str) {
+    eprintln!("--- {} ---\n{tail}", log.display());
+}
