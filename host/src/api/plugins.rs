@@ -14,14 +14,14 @@ use crate::plugins::{Counts, KindInfo, Registry};
 
 pub(super) async fn list(State(state): State<ApiState>) -> Json<Vec<Value>> {
     let kinds = state.plugins.kinds();
-    Json(kinds.iter().map(|info| kind(&kinds, info)).collect())
+    Json(kinds.iter().map(|one| kind(&kinds, &one.info)).collect())
 }
 
 pub(super) async fn read(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, Error> {
     let kinds = state.plugins.kinds();
     let found = kinds.get(&name).map(|info| kind(&kinds, info));
     found.map(Json).ok_or_else(|| {
-        let known: Vec<&str> = kinds.iter().map(|info| info.kind.as_str()).collect();
+        let known: Vec<&str> = kinds.iter().map(|one| one.info.kind.as_str()).collect();
         Error::NotFound(format!("No plugin serves the kind {name:?}; loaded are: {}", known.join(", ")))
     })
 }

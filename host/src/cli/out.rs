@@ -3,7 +3,7 @@
 //!
 //! Absent on purpose: log lines (`telemetry`) and progress bars.
 
-use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;

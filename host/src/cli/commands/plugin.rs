@@ -72,8 +72,8 @@ fn offline(global: &Global, failure: Failure) -> Result<(Vec<Value>, Vec<String>
     let settings = load_settings(global, Vec::new())?;
     let (plugins, problems) = load(&settings)?;
     let registry = plugins.kinds();
-    let kinds = registry.iter().map(|info| {
-        let mut kind = describe_kind(&registry, info);
+    let kinds = registry.iter().map(|one| {
+        let mut kind = describe_kind(&registry, &one.info);
         kind["calls"] = json!(null);
         kind
     });
