@@ -1,0 +1,210 @@
+//! The HTTP API: Prefect 3's resources under `/api`, so that its clients work, with our own beside
+//! them. Every handler reads the store or the catalog and answers; what changes a run goes through
+//! the runner.
+//!
+//! Absent on purpose: WebSockets and events (clients poll), authentication (bind to a private
+//! address or put a proxy in front), pages for browsers, and every resource of Prefect that has no
+//! meaning here (blocks, variables, artifacts, automations).
+
+mod admin;
+mod body;
+mod control;
+mod create;
+mod definitions;
+mod deployments;
+mod error;
+mod filter;
+mod flow_runs;
+mod flows;
+mod logs;
+mod page;
+mod parameters;
+mod plugins;
+mod set_state;
+mod states;
+mod task_runs;
+mod wire;
+mod work_pools;
+mod work_queues;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Uri};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+
+use crate::broker::Broker;
+use crate::config::Settings;
+use crate::definitions::Catalog;
+use crate::plugins::Plugins;
+use crate::store::Store;
+
+pub use control::Control;
+use error::Error;
+pub(crate) use plugins::kind as describe_kind;
+
+/// Our own version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What Prefect's clients take this server for: they refuse to watch another major version.
+pub const PREFECT_VERSION: &str = "3.8.8";
+
+/// What handlers see. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    store: Store,
+    runner: Arc<dyn Control>,
+    catalog: Arc<ArcSwap<Catalog>>,
+    plugins: Plugins,
+    broker: Broker,
+    settings: Arc<Settings>,
+    readiness: Arc<ArcSwap<Readiness>>,
+}
+
+/// Whether flow runs are made and go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    Ready,
+    /// Not yet, or not any more, with the reason.
+    NotReady(String),
+}
+
+impl ApiState {
+    /// Ready from the start.
+    pub fn new(
+        store: Store,
+        runner: impl Control + 'static,
+        catalog: Arc<ArcSwap<Catalog>>,
+        plugins: Plugins,
+        broker: Broker,
+        settings: Arc<Settings>,
+    ) -> Self {
+        Self {
+            store,
+            runner: Arc::new(runner),
+            catalog,
+            plugins,
+            broker,
+            settings,
+            readiness: Arc::new(ArcSwap::from_pointee(Readiness::Ready)),
+        }
+    }
+
+    /// What `/ready` says from now on, in every clone.
+    pub fn set_readiness(&self, readiness: Readiness) {
+        self.readiness.store(Arc::new(readiness));
+    }
+}
+
+/// All routes. Tests call it without a socket.
+pub fn router(state: ApiState) -> Router {
+    let body_bytes_max = state.settings.limits.request_bytes;
+    let api = Router::new()
+        .merge(admin_routes())
+        .merge(definition_routes())
+        .merge(run_routes())
+        .merge(work_pool_routes())
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown);
+    Router::new()
+        .nest("/api", api)
+        .fallback(nothing_here)
+        .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(middleware::map_response(admin::name_version))
+        .with_state(state)
+}
+
+/// Answers on `listener` until `shutdown`, then ends the requests that it has.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    // Small answers must not wait for more to send.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+    });
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+}
+
+fn admin_routes() -> Router<ApiState> {
+    Router::new()
+        .route("/health", get(admin::health))
+        .route("/ready", get(admin::ready))
+        .route("/version", get(admin::api_version))
+        .route("/admin/version", get(admin::version))
+        .route("/hello", get(admin::hello))
+        .route("/csrf-token", get(admin::csrf_token))
+        .route("/automations/related-to/{resource}", get(admin::no_automations))
+        .route("/connections", get(admin::connections))
+        .route("/plugins", get(plugins::list))
+        .route("/plugins/{kind}", get(plugins::read))
+}
+
+fn definition_routes() -> Router<ApiState> {
+    Router::new()
+        .route("/definitions/problems", get(definitions::problems))
+        .route("/flows/filter", post(flows::filter))
+        .route("/flows/count", post(flows::count))
+        .route("/flows/{id}", get(flows::read))
+        .route("/flows/name/{name}", get(flows::read_by_name))
+        .route("/deployments/filter", post(deployments::filter))
+        .route("/deployments/count", post(deployments::count))
+        .route("/deployments/{id}", get(deployments::read))
+        .route("/deployments/name/{flow}/{deployment}", get(deployments::read_by_name))
+        .route("/deployments/{id}/create_flow_run", post(create::create_flow_run))
+}
+
+fn run_routes() -> Router<ApiState> {
+    Router::new()
+        .route("/flow_runs/filter", post(flow_runs::filter))
+        .route("/flow_runs/count", post(flow_runs::count))
+        .route("/flow_runs/{id}", get(flow_runs::read))
+        .route("/flow_runs/{id}/set_state", post(set_state::set_state))
+        .route("/flow_runs/{id}/resume", post(set_state::resume))
+        .route("/task_runs/filter", post(task_runs::filter))
+        .route("/task_runs/count", post(task_runs::count))
+        .route("/task_runs/{id}", get(task_runs::read))
+        .route("/task_runs/{id}/result", get(task_runs::result))
+        .route("/logs/filter", post(logs::filter))
+        .route("/flow_run_states", get(states::of_flow_run))
+        .route("/flow_run_states/", get(states::of_flow_run))
+        .route("/task_run_states", get(states::of_task_run))
+        .route("/task_run_states/", get(states::of_task_run))
+}
+
+fn work_pool_routes() -> Router<ApiState> {
+    Router::new()
+        .route("/work_pools/filter", post(work_pools::filter))
+        .route("/work_pools/count", post(work_pools::count))
+        .route("/work_pools/{name}", get(work_pools::read).patch(work_pools::update))
+        .route("/work_pools/{name}/queues/filter", post(work_queues::filter))
+        .route(
+            "/work_pools/{name}/queues/{queue}",
+            get(work_queues::read).patch(work_queues::update),
+        )
+        .route("/work_queues/filter", post(work_queues::filter_all))
+        .route("/work_queues/{id}", get(work_queues::read_by_id).patch(work_queues::update_by_id))
+}
+
+async fn unknown(method: Method, uri: Uri) -> Error {
+    Error::NotFound(format!("{method} /api{} is not part of the API of grepx-host", uri.path()))
+}
+
+async fn nothing_here() -> Error {
+    Error::NotFound("There are no pages here: the API is under /api, and `grepx-host --help` lists the commands".into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! `create_flow_run`: what was sent and what the deployment has become one request to the runner.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use grepx_engine::{FlowRunId, Timestamp};
+use serde_json::{Map, Value};
+
+use super::body::Body;
+use super::error::Error;
+use super::filter::{instant, uuid};
+use super::{ApiState, deployments, flow_runs, parameters};
+use crate::runner::{RunRequest, Triggered};
+
+/// Characters of a name or of an idempotency key.
+const TEXT_CHARS_MAX: usize = 1_000;
+const TAGS_MAX: usize = 200;
+
+#[derive(Debug)]
+struct Sent {
+    name: Option<String>,
+    parameters: Map<String, Value>,
+    tags: Vec<String>,
+    idempotency_key: Option<String>,
+    start_at: Option<Timestamp>,
+    labels: Value,
+    work_queue: Option<String>,
+}
+
+pub(super) async fn create_flow_run(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<(StatusCode, Json<Value>), Error> {
+    let id = uuid(&id).map_err(Error::Invalid)?;
+    let sent = read(body)?;
+    let deployment = state.catalog.load().deployment_by_id(id).cloned().ok_or_else(deployments::not_found)?;
+    let merged = deployment.parameters_with(&sent.parameters);
+    parameters::check(&deployment, &merged)
+        .map_err(|why| Error::Conflict(format!("Error creating flow run: {why}")))?;
+    let mut tags = sent.tags;
+    tags.extend(deployment.tags.iter().cloned());
+    let mut seen = std::collections::HashSet::new();
+    tags.retain(|tag| seen.insert(tag.clone()));
+    let request = RunRequest {
+        flow: deployment.flow.clone(),
+        deployment: Some(deployment),
+        name: sent.name,
+        parameters: merged,
+        tags,
+        idempotency_key: sent.idempotency_key,
+        start_at: sent.start_at,
+        created_by: None,
+        labels: sent.labels,
+        work_queue: sent.work_queue,
+        parent: None,
+    };
+    match state.runner.trigger(request).await? {
+        Triggered::New(run) => Ok((StatusCode::CREATED, answer(&state, run).await?)),
+        Triggered::Existing(run) => Ok((StatusCode::OK, answer(&state, run).await?)),
+    }
+}
+
+async fn answer(state: &ApiState, run: FlowRunId) -> Result<Json<Value>, Error> {
+    flow_runs::find(state, run).await.map(Json)
+}
+
+fn read(body: Body) -> Result<Sent, Error> {
+    body.read(|fields| {
+        let start_at = fields
+            .loose("state", |state| {
+                state.loose("state_details", |details| details.parsed("scheduled_time", instant))
+            })
+            .flatten()
+            .flatten();
+        Sent {
+            name: fields.parsed("name", short),
+            parameters: fields.value("parameters").unwrap_or_default(),
+            tags: fields.value("tags").map_or_else(Vec::new, |tags: Vec<String>| {
+                if tags.len() > TAGS_MAX {
+                    fields.fault(Some("tags"), "too_long", &format!("at most {TAGS_MAX} tags"));
+                }
+                tags
+            }),
+            idempotency_key: fields.parsed("idempotency_key", short),
+            start_at,
+            labels: Value::Object(fields.value("labels").unwrap_or_default()),
+            work_queue: fields.parsed("work_queue_name", short),
+        }
+    })
+}
+
+fn short(text: &str) -> Result<String, String> {
+    match text.chars().count() {
+        0 => Err("should not be empty".to_owned()),
+        1..=TEXT_CHARS_MAX => Ok(text.to_owned()),
+        _ => Err(format!("should have at most {TEXT_CHARS_MAX} characters")),
+    }
+}
+

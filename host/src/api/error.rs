@@ -1,0 +1,109 @@
+//! Refusals in the shapes that Prefect's clients read: `{"detail": …}`, and for a body that is not
+//! understood the list of its faults.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::body::Faults;
+use crate::{runner, store};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{0}")]
+    NotFound(String),
+    /// The request is understood and cannot be carried out.
+    #[error("{0}")]
+    Conflict(String),
+    /// 422 with one sentence.
+    #[error("{0}")]
+    Invalid(String),
+    /// 422 with every fault of the body.
+    #[error("the request is not understood")]
+    Faults(Faults),
+    #[error("{0}")]
+    TooLarge(String),
+    /// Worth another try.
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("the server could not do this; its log has the cause")]
+    Store(#[source] store::Error),
+}
+
+/// Seconds after which an unavailable server may be asked again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+impl Error {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Invalid(_) | Self::Faults(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let body = match &self {
+            Self::Faults(faults) => faults.to_json(),
+            Self::Store(error) => {
+                tracing::error!(error = %chain(error), "a request failed");
+                json!({"detail": self.to_string()})
+            }
+            _ => json!({"detail": self.to_string()}),
+        };
+        let mut response = (status, Json::<Value>(body)).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+}
+
+impl From<Faults> for Error {
+    fn from(faults: Faults) -> Self {
+        Self::Faults(faults)
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::UnknownRun(_) => Self::NotFound("Flow run not found".into()),
+            store::Error::NotTerminal { .. } => Self::Conflict(error.to_string()),
+            store::Error::QueueFull { .. } | store::Error::Busy { .. } | store::Error::Full { .. } | store::Error::Closed => {
+                Self::Unavailable(error.to_string())
+            }
+            _ => Self::Store(error),
+        }
+    }
+}
+
+/// Without the rejections of the engine, which are answers and no errors where they can occur.
+impl From<runner::Error> for Error {
+    fn from(error: runner::Error) -> Self {
+        match error {
+            runner::Error::Store(error) => error.into(),
+            runner::Error::Draining => Self::Unavailable(error.to_string()),
+            error => Self::Conflict(error.to_string()),
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

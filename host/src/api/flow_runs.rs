@@ -1,0 +1,78 @@
+//! Flow runs, read.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use grepx_engine::{FlowRunId, StateType};
+use serde_json::Value;
+
+use super::body::Body;
+use super::error::Error;
+use super::filter::{self, uuid};
+use super::page::Asked;
+use super::{ApiState, wire};
+use crate::store::{FlowRun, FlowRunSort};
+
+/// A run that waits for a slot; the store knows who holds them.
+const WAITS_FOR_SLOT: &str = "AwaitingConcurrencySlot";
+
+pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<Json<Vec<Value>>, Error> {
+    let catalog = state.catalog.load_full();
+    let (wanted, sort, asked) = body.read(|fields| {
+        let sort = fields.parsed("sort", order).unwrap_or_default();
+        (filter::flow_runs(fields, &catalog), sort, Asked::read(fields))
+    })?;
+    let found = state.store.flow_runs(wanted, sort, asked.page()?).await?;
+    let mut runs = Vec::with_capacity(found.len());
+    for run in found {
+        runs.push(with_reason(&state, run).await?);
+    }
+    Ok(Json(runs))
+}
+
+pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<Json<u64>, Error> {
+    let catalog = state.catalog.load_full();
+    let wanted = body.read(|fields| filter::flow_runs(fields, &catalog))?;
+    Ok(Json(state.store.count_flow_runs(wanted).await?))
+}
+
+pub(super) async fn read(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    find(&state, id_of(&id)?).await.map(Json)
+}
+
+pub(super) fn id_of(text: &str) -> Result<FlowRunId, Error> {
+    uuid(text).map(FlowRunId).map_err(Error::Invalid)
+}
+
+pub(super) async fn row(state: &ApiState, run: FlowRunId) -> Result<FlowRun, Error> {
+    let found = state.store.flow_run(run).await?;
+    found.ok_or_else(|| Error::NotFound("Flow run not found".into()))
+}
+
+pub(super) async fn find(state: &ApiState, run: FlowRunId) -> Result<Value, Error> {
+    with_reason(state, row(state, run).await?).await
+}
+
+async fn with_reason(state: &ApiState, mut run: FlowRun) -> Result<Value, Error> {
+    let waits = run.state.state_type == StateType::Scheduled && run.state.name == WAITS_FOR_SLOT;
+    if waits && let Some(reason) = state.store.reason_for(run.run.id).await? {
+        run.reason = Some(reason);
+    }
+    Ok(wire::flow_run(&run))
+}
+
+fn order(word: &str) -> Result<FlowRunSort, String> {
+    match word {
+        "ID_DESC" => Ok(FlowRunSort::IdDesc),
+        "START_TIME_ASC" => Ok(FlowRunSort::StartAsc),
+        "START_TIME_DESC" => Ok(FlowRunSort::StartDesc),
+        "EXPECTED_START_TIME_ASC" => Ok(FlowRunSort::ExpectedStartAsc),
+        "EXPECTED_START_TIME_DESC" => Ok(FlowRunSort::ExpectedStartDesc),
+        "NAME_ASC" => Ok(FlowRunSort::NameAsc),
+        "NAME_DESC" => Ok(FlowRunSort::NameDesc),
+        "NEXT_SCHEDULED_START_TIME_ASC" => Ok(FlowRunSort::NextScheduledStartAsc),
+        "END_TIME_DESC" => Ok(FlowRunSort::EndDesc),
+        _ => Err("Input should be one of ID_DESC, START_TIME_ASC, START_TIME_DESC, EXPECTED_START_TIME_ASC, \
+                  EXPECTED_START_TIME_DESC, NAME_ASC, NAME_DESC, NEXT_SCHEDULED_START_TIME_ASC, END_TIME_DESC"
+            .into()),
+    }
+}

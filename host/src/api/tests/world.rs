@@ -1,0 +1,340 @@
+//! A router over a run store in a temporary directory, a catalog made of YAML, no plugins, no
+//! brokers, and a runner that does in the store what a run would do at once.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use grepx_engine::{FlowRunId, Json, NodeId, Rejected, State, StateType, Timestamp};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use crate::api::{ApiState, Control, router};
+use crate::broker::{Broker, Work, WorkError};
+use crate::config;
+use crate::definitions::{Catalog, Files, KindProblem, Kinds, compile, rows_of};
+use crate::plugins::{self, Plugins};
+use crate::runner::{self, RunRequest, Triggered};
+use crate::store::{self, Commit, Created, LogRow, NewRun, PoolLimits, RunState, Store, TaskRow};
+
+pub(super) const NOW: Timestamp = Timestamp(1_772_366_400_000);
+
+const DEFINITIONS: &str = r#"
+prefect_work_pools:
+  - {name: pool, pool_type: process, concurrency_limit: 3}
+prefect_flows:
+  - name: stocks
+    tags: [data]
+    parameters_schema: {properties: {n: {type: integer, minimum: 1}}, additionalProperties: false}
+  - {name: loose, description: without a schema}
+prefect_tasks:
+  - {name: load, flow_name: stocks, celery_task_name: m.load}
+  - {name: other, flow_name: loose, celery_task_name: m.other}
+prefect_deployments:
+  - name: daily
+    flow_name: stocks
+    work_pool_name: pool
+    schedule_type: cron
+    schedule_config: {cron_string: "30 15 * * 1-5", timezone: Asia/Kolkata}
+    parameters: {n: 2}
+    tags: [d]
+  - {name: any, flow_name: loose, work_pool_name: pool}
+  - {name: lost, flow_name: nowhere, work_pool_name: pool, is_active: false}
+"#;
+
+struct AnyKind;
+
+impl Kinds for AnyKind {
+    fn check(&self, _: &str, _: &Value, _: bool) -> Result<(), KindProblem> {
+        Ok(())
+    }
+}
+
+struct NoWork;
+
+impl Work for NoWork {
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn run(&self, name: &str, _: &str, _: Value) -> BoxFuture<'_, Result<Value, WorkError>> {
+        let name = name.to_owned();
+        async move { unreachable!("nobody sends {name}") }.boxed()
+    }
+}
+
+/// What the runner says instead of doing what it is asked.
+#[derive(Debug, Default)]
+pub(super) struct Runner {
+    store: Option<Store>,
+    refusal: Mutex<Option<runner::Error>>,
+}
+
+#[derive(Debug, Clone)]
+struct Shared(Arc<Runner>);
+
+pub(super) struct World {
+    pub(super) router: Router,
+    pub(super) state: ApiState,
+    pub(super) store: Store,
+    runner: Arc<Runner>,
+    _dir: TempDir,
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let opened = Store::open(&store::Settings::new(dir.path())).expect("the store opens");
+        let pool = PoolLimits {
+            name: "pool".into(),
+            concurrency_limit: Some(3),
+            paused: false,
+            queues: Vec::new(),
+        };
+        opened.store.sync_pools(vec![pool]).await.expect("pools are kept");
+        let mut wanted = plugins::Settings::new(dir.path().join("plugins"), dir.path().join("cache"), dir.path().join("key"));
+        wanted.concurrent_calls = 1;
+        let (plugins, _nothing_there) = Plugins::load(wanted).await.expect("an empty folder loads");
+        let broker = Broker::start(Vec::new(), Arc::new(NoWork), mpsc::channel(1).0).await.expect("no connections");
+        let runner = Arc::new(Runner {
+            store: Some(opened.store.clone()),
+            refusal: Mutex::default(),
+        });
+        let state = ApiState::new(
+            opened.store.clone(),
+            Shared(runner.clone()),
+            Arc::new(ArcSwap::from_pointee(catalog())),
+            plugins,
+            broker,
+            Arc::new(settings(dir.path())),
+        );
+        Self {
+            router: router(state.clone()),
+            state,
+            store: opened.store,
+            runner,
+            _dir: dir,
+        }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).expect("a request")).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Request::post(path).body(Body::from(body.to_string())).expect("a request")).await
+    }
+
+    pub(super) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Request::patch(path).body(Body::from(body.to_string())).expect("a request")).await
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("a router always answers");
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 1 << 24).await.expect("a body");
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") },
+        }
+    }
+
+    /// The id of `daily`.
+    pub(super) async fn daily(&self) -> String {
+        let answer = self.get("/api/deployments/name/stocks/daily").await;
+        answer.body["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// A flow run of `daily` in this state.
+    pub(super) async fn run_in(&self, state_type: StateType, name: &'static str) -> FlowRunId {
+        let daily = self.daily().await;
+        let created = self.post(&format!("/api/deployments/{daily}/create_flow_run"), Value::Null).await;
+        let id = created.body["id"].as_str().and_then(|id| Uuid::parse_str(id).ok()).expect("an id");
+        self.runner.put(FlowRunId(id), state_type, name).await;
+        FlowRunId(id)
+    }
+
+    pub(super) async fn put_task(&self, run: FlowRunId, result: Json) {
+        let node = NodeId::task(0);
+        let mut commit = Commit::new(run);
+        commit.tasks.push(TaskRow {
+            node,
+            name: "load".into(),
+            kind: "celery".into(),
+            attempt: 2,
+            state: state(StateType::Completed, "Completed"),
+            expected_start: Some(NOW),
+            start_time: Some(NOW),
+            end_time: Some(NOW.plus_ms(1_500)),
+            total_run_time_ms: 1_500,
+            reason: None,
+            status: None,
+            external_id: Some("celery-id".into()),
+            tags: vec!["t".into()],
+            result_bytes: Some(result.len() as u64),
+            input: None,
+        });
+        commit.results.push((node, result));
+        for (ms, message) in ["first", "second", "third"].into_iter().enumerate() {
+            commit.logs.push(LogRow {
+                task_run: Some(node.run_id(run)),
+                at: NOW.plus_ms(ms as u64),
+                level: 20,
+                logger: "plugin.celery".into(),
+                message: message.into(),
+            });
+        }
+        self.store.commit(commit).await.expect("kept");
+    }
+
+    pub(super) fn refuse_with(&self, error: runner::Error) {
+        *self.runner.refusal.lock().expect("not poisoned") = Some(error);
+    }
+
+    pub(super) fn rejection() -> runner::Error {
+        Rejected::Terminal("Completed").into()
+    }
+}
+
+fn catalog() -> Catalog {
+    let files = Files::parse(Path::new("test.yaml"), DEFINITIONS).expect("valid YAML");
+    compile(&rows_of(&files).expect("rows"), &AnyKind)
+}
+
+fn settings(dir: &Path) -> config::Settings {
+    let file = dir.join("config.yaml");
+    let url = format!("sqlite:///{}", dir.join("master.db").display());
+    std::fs::write(&file, format!("database: {{db_url: '{url}'}}\n")).expect("written");
+    let options = config::Options {
+        config: Some(file),
+        ..config::Options::default()
+    };
+    config::Settings::load(&options).expect("valid settings")
+}
+
+fn state(state_type: StateType, name: &'static str) -> State {
+    State {
+        state_type,
+        name,
+        message: None,
+        since: NOW,
+    }
+}
+
+impl Runner {
+    fn store(&self) -> &Store {
+        self.store.as_ref().expect("set by World::new")
+    }
+
+    fn refused(&self) -> Result<(), runner::Error> {
+        match self.refusal.lock().expect("not poisoned").clone() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    async fn put(&self, run: FlowRunId, state_type: StateType, name: &'static str) {
+        let mut commit = Commit::new(run);
+        commit.state = Some(RunState {
+            state: state(state_type, name),
+            expected_start: None,
+            start_time: None,
+            end_time: None,
+            total_run_time_ms: 0,
+            run_count: 0,
+            reason: None,
+        });
+        self.store().commit(commit).await.expect("kept");
+    }
+}
+
+impl Control for Shared {
+    fn trigger(&self, request: RunRequest) -> BoxFuture<'_, Result<Triggered, runner::Error>> {
+        async move {
+            self.0.refused()?;
+            let id = FlowRunId(Uuid::now_v7());
+            let deployment = request.deployment.as_ref();
+            let run = NewRun {
+                id,
+                name: request.name.unwrap_or_else(|| "a-name".into()),
+                flow_id: request.flow.id,
+                flow_name: request.flow.name.clone(),
+                deployment_id: deployment.map(|one| one.id),
+                deployment_name: deployment.map(|one| one.name.clone()),
+                definition: request.flow.digest.clone(),
+                parameters: Json::from(&Value::Object(request.parameters)),
+                tags: request.tags,
+                idempotency_key: request.idempotency_key,
+                work_pool: deployment.map(|one| one.work_pool.clone()),
+                work_queue: request.work_queue,
+                created_at: NOW,
+                expected_start: request.start_at.unwrap_or(NOW),
+                auto_scheduled: false,
+                created_by: None,
+                parent: None,
+                labels: Json::from(&request.labels),
+            };
+            let mut first = Commit::new(id);
+            first.state = Some(RunState {
+                state: state(StateType::Scheduled, "Scheduled"),
+                expected_start: None,
+                start_time: None,
+                end_time: None,
+                total_run_time_ms: 0,
+                run_count: 0,
+                reason: None,
+            });
+            match self.0.store().create(run, first).await? {
+                Created::New => Ok(Triggered::New(id)),
+                Created::Existing(id) => Ok(Triggered::Existing(id)),
+            }
+        }
+        .boxed()
+    }
+
+    fn cancel(&self, run: FlowRunId, _: String) -> BoxFuture<'_, Result<(), runner::Error>> {
+        async move {
+            self.0.refused()?;
+            let found = self.0.store().flow_run(run).await?.expect("the API has read it");
+            match found.state.state_type {
+                StateType::Scheduled => self.0.put(run, StateType::Cancelled, "Cancelled").await,
+                _ => self.0.put(run, StateType::Cancelling, "Cancelling").await,
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn pause(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), runner::Error>> {
+        async move {
+            self.0.refused()?;
+            self.0.put(run, StateType::Paused, "Paused").await;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn resume(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), runner::Error>> {
+        async move {
+            self.0.refused()?;
+            self.0.put(run, StateType::Scheduled, "Resuming").await;
+            Ok(())
+        }
+        .boxed()
+    }
+}

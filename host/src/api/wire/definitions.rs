@@ -1,0 +1,148 @@
+//! Flows, deployments and pools as Prefect's clients read them.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+use crate::definitions::{Deployment, Flow, Pool, Queue, ScheduleSpec, ScheduleType, queue_id};
+use crate::store::{PoolStatus, QueueStatus};
+
+/// Prefect's name for the queue that a pool always has.
+const DEFAULT_QUEUE: &str = "default";
+/// A row without `created_at`: clients cannot show null.
+const UNKNOWN_DATE: &str = "1970-01-01T00:00:00.000Z";
+
+pub(in crate::api) fn flow(one: &Flow) -> Value {
+    let created = date(one.created_at);
+    json!({
+        "id": one.id,
+        "created": created,
+        "updated": created,
+        "name": one.name,
+        "tags": one.tags,
+        "labels": {},
+        "description": one.description,
+        "flow_type": one.flow_type,
+        "tasks": one.definition.tasks.len(),
+        "version": one.digest,
+    })
+}
+
+pub(in crate::api) fn deployment(one: &Deployment) -> Value {
+    let created = date(one.created_at);
+    let schedules: Vec<Value> = one.schedules.iter().map(|spec| schedule(one, spec, &created)).collect();
+    json!({
+        "id": one.id,
+        "created": created,
+        "updated": created,
+        "name": one.name,
+        "version": one.flow.digest,
+        "description": one.description,
+        "flow_id": one.flow.id,
+        "flow_name": one.flow.name,
+        "paused": one.paused,
+        "schedules": schedules,
+        "concurrency_limit": one.concurrency_limit,
+        "global_concurrency_limit": null,
+        "concurrency_options": null,
+        "overlap": one.overlap,
+        "catch_up": one.catch_up,
+        "job_variables": {},
+        "parameters": one.parameters_with(&serde_json::Map::new()),
+        "pull_steps": null,
+        "tags": one.tags,
+        "labels": {},
+        "work_queue_name": one.work_queue,
+        "work_queue_id": queue_id(&one.work_pool, &one.work_queue),
+        "work_pool_name": one.work_pool,
+        "last_polled": null,
+        "parameter_openapi_schema": one.parameter_schema(),
+        "enforce_parameter_schema": one.flow.parameters_schema.is_some(),
+        "path": null,
+        "entrypoint": null,
+        "storage_document_id": null,
+        "infrastructure_document_id": null,
+        "created_by": null,
+        "updated_by": null,
+        "status": "READY",
+    })
+}
+
+fn schedule(deployment: &Deployment, spec: &ScheduleSpec, created: &str) -> Value {
+    let config = &spec.config;
+    let text = |key: &str, default: &str| config.get(key).cloned().unwrap_or_else(|| default.into());
+    let zone = text("timezone", "UTC");
+    let schedule = match spec.schedule_type {
+        ScheduleType::Cron => json!({"cron": text("cron_string", "0 0 * * *"), "timezone": zone, "day_or": true}),
+        ScheduleType::Interval => {
+            let seconds = config.get("interval_seconds").and_then(Value::as_f64).unwrap_or(3_600.0);
+            json!({"interval": seconds, "anchor_date": text("anchor_date", created), "timezone": zone})
+        }
+        ScheduleType::Rrule => json!({"rrule": text("rrule", ""), "timezone": zone}),
+    };
+    json!({
+        "id": spec.id,
+        "created": created,
+        "updated": created,
+        "deployment_id": deployment.id,
+        "schedule": schedule,
+        "active": spec.active,
+        "max_scheduled_runs": null,
+        "parameters": spec.parameters,
+        "slug": spec.key,
+    })
+}
+
+/// `now`: what is in force and how full it is.
+pub(in crate::api) fn pool(one: &Pool, now: Option<&PoolStatus>) -> Value {
+    let created = date(one.created_at);
+    let paused = now.map_or(one.paused, |now| now.paused);
+    let default_queue = one.queues.iter().find(|queue| queue.name == DEFAULT_QUEUE).or_else(|| one.queues.first());
+    json!({
+        "id": one.id,
+        "created": created,
+        "updated": created,
+        "name": one.name,
+        "description": one.description,
+        "type": one.pool_type,
+        "base_job_template": {},
+        "is_paused": paused,
+        "concurrency_limit": now.map_or(one.concurrency_limit, |now| now.concurrency_limit),
+        "status": status(paused),
+        "default_queue_id": default_queue.map_or_else(|| queue_id(&one.name, DEFAULT_QUEUE), |queue| queue.id),
+        "storage_configuration": {},
+        "config": one.config,
+        "held": now.map(|now| now.held),
+        "waiting": now.map(|now| now.waiting),
+    })
+}
+
+pub(in crate::api) fn queue(pool: &Pool, one: &Queue, now: Option<&QueueStatus>) -> Value {
+    let created = date(pool.created_at);
+    let paused = now.map_or(one.paused, |now| now.paused);
+    json!({
+        "id": one.id,
+        "created": created,
+        "updated": created,
+        "name": one.name,
+        "description": null,
+        "is_paused": paused,
+        "concurrency_limit": now.map_or(one.concurrency_limit, |now| now.concurrency_limit),
+        "priority": now.map_or(one.priority, |now| now.priority),
+        "work_pool_id": pool.id,
+        "work_pool_name": pool.name,
+        "filter": null,
+        "last_polled": null,
+        "status": status(paused),
+        "held": now.map(|now| now.held),
+        "waiting": now.map(|now| now.waiting),
+    })
+}
+
+/// The host itself serves every pool, so a pool is ready or paused.
+fn status(paused: bool) -> &'static str {
+    if paused { "PAUSED" } else { "READY" }
+}
+
+fn date(at: Option<DateTime<Utc>>) -> String {
+    at.map_or_else(|| UNKNOWN_DATE.to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
+}

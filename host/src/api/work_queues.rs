@@ -1,0 +1,113 @@
+//! Work queues of a pool, and over all pools by id.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::body::{Body, Fields};
+use super::error::Error;
+use super::filter::uuid;
+use super::page::{Asked, cut};
+use super::{ApiState, wire, work_pools};
+use crate::definitions::{Pool, Queue};
+use crate::store::{PoolStatus, Switch};
+
+pub(super) async fn filter(
+    State(state): State<ApiState>,
+    Path(pool): Path<String>,
+    body: Body,
+) -> Result<Json<Vec<Value>>, Error> {
+    let page = body.read(asked)?.page()?;
+    let pool = work_pools::find(&state, &pool)?;
+    let now = state.store.pools().await?;
+    Ok(Json(cut(queues(&pool, &now), page)))
+}
+
+pub(super) async fn filter_all(State(state): State<ApiState>, body: Body) -> Result<Json<Vec<Value>>, Error> {
+    let page = body.read(asked)?.page()?;
+    let now = state.store.pools().await?;
+    let catalog = state.catalog.load();
+    let all = catalog.pools.values().flat_map(|pool| queues(pool, &now)).collect();
+    Ok(Json(cut(all, page)))
+}
+
+pub(super) async fn read(
+    State(state): State<ApiState>,
+    Path((pool, queue)): Path<(String, String)>,
+) -> Result<Json<Value>, Error> {
+    let pool = work_pools::find(&state, &pool)?;
+    let found = pool.queues.iter().find(|one| one.name == queue);
+    let queue = found.ok_or_else(|| not_found(&queue))?;
+    let now = state.store.pools().await?;
+    Ok(Json(one(&pool, queue, &now)))
+}
+
+pub(super) async fn read_by_id(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    let (pool, queue) = find(&state, uuid(&id).map_err(Error::Invalid)?)?;
+    let now = state.store.pools().await?;
+    Ok(Json(one(&pool, &queue, &now)))
+}
+
+pub(super) async fn update(
+    State(state): State<ApiState>,
+    Path((pool, queue)): Path<(String, String)>,
+    body: Body,
+) -> Result<StatusCode, Error> {
+    let pool = work_pools::find(&state, &pool)?;
+    if !pool.queues.iter().any(|one| one.name == queue) {
+        return Err(not_found(&queue));
+    }
+    set(&state, &pool, queue, body).await
+}
+
+pub(super) async fn update_by_id(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<StatusCode, Error> {
+    let (pool, queue) = find(&state, uuid(&id).map_err(Error::Invalid)?)?;
+    set(&state, &pool, queue.name, body).await
+}
+
+async fn set(state: &ApiState, pool: &Pool, queue: String, body: Body) -> Result<StatusCode, Error> {
+    let switch = body.read(|fields| {
+        fields.ignored(&["filter", "last_polled"]);
+        Switch {
+            priority: fields.value("priority"),
+            ..work_pools::switch(fields, &["description", "name"])
+        }
+    })?;
+    state.store.set_pool_switch(pool.name.clone(), Some(queue), switch).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn asked(fields: &mut Fields<'_>) -> Asked {
+    fields.unsupported(&["work_queues"]);
+    Asked::read(fields)
+}
+
+fn find(state: &ApiState, id: Uuid) -> Result<(Arc<Pool>, Queue), Error> {
+    let catalog = state.catalog.load();
+    let mut all = catalog.pools.values().flat_map(|pool| pool.queues.iter().map(move |queue| (pool, queue)));
+    let found = all.find(|(_, queue)| queue.id == id);
+    let (pool, queue) = found.ok_or_else(|| not_found(&id.to_string()))?;
+    Ok((pool.clone(), queue.clone()))
+}
+
+fn queues(pool: &Pool, now: &[PoolStatus]) -> Vec<Value> {
+    pool.queues.iter().map(|queue| one(pool, queue, now)).collect()
+}
+
+fn one(pool: &Pool, queue: &Queue, now: &[PoolStatus]) -> Value {
+    let status = work_pools::status(now, &pool.name);
+    let status = status.and_then(|pool| pool.queues.iter().find(|one| one.name == queue.name));
+    wire::queue(pool, queue, status)
+}
+
+fn not_found(name: &str) -> Error {
+    Error::NotFound(format!("Work queue {name:?} not found."))
+}

@@ -1,0 +1,115 @@
+//! The command line: parse, do one thing, exit with a code that means something (`exit`).
+//!
+//! Commands about runs talk to a server over its HTTP API, as any other client would; commands
+//! about definitions, configuration and plugin files work without one. Nothing but `out` prints.
+//!
+//! Absent on purpose: an own way to the run store (the server has it locked), and interaction:
+//! every command can run in a script.
+
+mod arguments;
+mod client;
+mod commands;
+mod exit;
+mod out;
+mod show;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use arguments::{
+    Command, DeploymentCommand, FlowCommand, FlowRunCommand, Global, PluginCommand, TaskRunCommand, WorkPoolCommand,
+};
+use client::Client;
+use commands::{definitions, deployment, flow, flow_run, plugin, serve, settings, task_run, work_pool};
+use exit::{Done, Exit};
+
+/// Runs the flows of grepx-master.db: schedules, DAGs, Celery dispatch, sandboxed task kinds.
+#[derive(Debug, Parser)]
+#[command(name = "grepx-host", version, max_term_width = 100, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The whole program.
+#[must_use]
+pub fn parse_and_run() -> ExitCode {
+    run(std::env::args_os()).into()
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
+    match dispatch(&cli) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            out::failure(&failure);
+            failure.exit
+        }
+    }
+}
+
+/// `--help` and `--version` are no errors, but come as one.
+fn refused(error: &clap::Error) -> Exit {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            out::line(text.trim_end());
+            Exit::Ok
+        }
+        _ => {
+            out::note(text.trim_end());
+            Exit::Usage
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Done {
+    let global = &cli.global;
+    let json = global.json;
+    match &cli.command {
+        Command::Serve(arguments) => serve::serve(global, arguments),
+        Command::Apply(arguments) => definitions::apply(global, arguments),
+        Command::Check(arguments) => definitions::check(global, arguments),
+        Command::Export(arguments) => definitions::export(global, arguments),
+        Command::Config(_) => settings::show(global),
+        Command::Version => settings::version(json),
+        Command::Plugin(PluginCommand::Ls) => plugin::ls(global),
+        Command::Plugin(PluginCommand::Inspect { kind }) => plugin::inspect(global, kind),
+        online => ask(&Client::new(global)?, json, online),
+    }
+}
+
+/// Commands that only a server can answer.
+fn ask(client: &Client, json: bool, command: &Command) -> Done {
+    match command {
+        Command::Deployment(DeploymentCommand::Run(arguments)) => deployment::run(client, json, arguments),
+        Command::Deployment(DeploymentCommand::Ls) => deployment::ls(client, json),
+        Command::Deployment(DeploymentCommand::Inspect { name }) => deployment::inspect(client, json, name),
+        Command::Flow(FlowCommand::Ls) => flow::ls(client, json),
+        Command::FlowRun(FlowRunCommand::Ls(arguments)) => flow_run::ls(client, json, arguments),
+        Command::FlowRun(FlowRunCommand::Inspect { id }) => flow_run::inspect(client, json, id),
+        Command::FlowRun(FlowRunCommand::Logs { id, follow }) => flow_run::logs(client, json, id, *follow),
+        Command::FlowRun(FlowRunCommand::Watch { id }) => flow_run::watch(client, json, id),
+        Command::FlowRun(FlowRunCommand::Cancel { id }) => flow_run::set_state(client, json, id, "CANCELLING"),
+        Command::FlowRun(FlowRunCommand::Pause { id }) => flow_run::set_state(client, json, id, "PAUSED"),
+        Command::FlowRun(FlowRunCommand::Resume { id }) => flow_run::resume(client, json, id),
+        Command::TaskRun(TaskRunCommand::Ls(arguments)) => task_run::ls(client, json, arguments),
+        Command::TaskRun(TaskRunCommand::Inspect { id }) => task_run::inspect(client, json, id),
+        Command::WorkPool(WorkPoolCommand::Ls) => work_pool::ls(client, json),
+        Command::WorkPool(WorkPoolCommand::Inspect { name }) => work_pool::inspect(client, json, name),
+        Command::WorkPool(WorkPoolCommand::Pause { name }) => work_pool::set_paused(client, json, name, true),
+        Command::WorkPool(WorkPoolCommand::Resume { name }) => work_pool::set_paused(client, json, name, false),
+        _ => Err(exit::Failure::usage("this command needs no server; please report this message")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Words of the command line. Prefect's verbs where it has them, ours beside them.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Configuration file [default: config/config.yaml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// File of environment variables; real ones win over it [default: env.common, when there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// API of the server [default: PREFECT_API_URL, then prefect.api_url of the configuration]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) api_url: Option<String>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server: schedules, runs, API
+    Serve(Serve),
+    /// Write definitions from YAML files into the definitions database
+    Apply(Apply),
+    /// Report everything that is wrong with the definitions
+    Check(Check),
+    /// Write the definitions database as YAML
+    Export(Export),
+    /// Start and show deployments
+    #[command(subcommand)]
+    Deployment(DeploymentCommand),
+    /// Show flows
+    #[command(subcommand)]
+    Flow(FlowCommand),
+    /// Show and steer flow runs
+    #[command(subcommand, name = "flow-run")]
+    FlowRun(FlowRunCommand),
+    /// Show task runs
+    #[command(subcommand, name = "task-run")]
+    TaskRun(TaskRunCommand),
+    /// Show, pause and resume work pools
+    #[command(subcommand, name = "work-pool")]
+    WorkPool(WorkPoolCommand),
+    /// Show task kinds
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Show the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show the version
+    Version,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address to listen on, instead of server.host
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Port to listen on, instead of server.port; 0 takes a free one
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Another setting, such as logging.level=debug
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// YAML files with prefect_flows, prefect_tasks, prefect_deployments, prefect_work_pools
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Create the database, its tables and columns where they are missing
+    #[arg(long)]
+    pub(crate) create: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// YAML files; without one, the definitions database is checked
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// File to write, which must not exist; else standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeploymentCommand {
+    /// Start a flow run
+    Run(Run),
+    /// List deployments
+    Ls,
+    /// Show a deployment
+    Inspect {
+        /// `flow/deployment`, or the deployment's name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// `flow/deployment`, or the deployment's name
+    pub(crate) name: String,
+    /// A parameter; the value is JSON, or else text
+    #[arg(long = "param", short, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) param: Vec<(String, String)>,
+    /// Parameters as a JSON object; --param wins over it
+    #[arg(long, value_name = "JSON")]
+    pub(crate) params: Option<String>,
+    /// A further tag of the flow run
+    #[arg(long, short, action = ArgAction::Append)]
+    pub(crate) tag: Vec<String>,
+    /// Name of the flow run [default: a random one]
+    #[arg(long)]
+    pub(crate) flow_run_name: Option<String>,
+    /// Start later: `30s`, `10 minutes`, `2h`, `1 day`
+    #[arg(long, value_name = "DURATION", conflicts_with = "start_at")]
+    pub(crate) start_in: Option<String>,
+    /// Start at a time, RFC 3339: 2026-03-01T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) start_at: Option<String>,
+    /// With the same key, the same flow run is answered instead of a second one
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// Show what happens until the flow run has ended; exit 1 when it did not complete
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlowCommand {
+    /// List flows
+    Ls,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlowRunCommand {
+    /// List flow runs, latest first
+    Ls(FlowRuns),
+    /// Show a flow run and its task runs
+    Inspect { id: String },
+    /// Show the log of a flow run
+    Logs {
+        id: String,
+        /// Until the flow run has ended
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Show what happens until the flow run has ended; exit 1 when it did not complete
+    Watch { id: String },
+    /// Stop a flow run and what its tasks do
+    Cancel { id: String },
+    /// Let no further task of a flow run start
+    Pause { id: String },
+    /// Go on with a paused flow run
+    Resume { id: String },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FlowRuns {
+    /// State type (FAILED) or state name (AwaitingRetry); may be given again
+    #[arg(long)]
+    pub(crate) state: Vec<String>,
+    /// Name of the flow; may be given again
+    #[arg(long, visible_alias = "flow-name")]
+    pub(crate) flow: Vec<String>,
+    /// From 1 to 200
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) limit: u16,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskRunCommand {
+    /// List task runs, latest first
+    Ls(TaskRuns),
+    /// Show a task run, with its result
+    Inspect { id: String },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskRuns {
+    /// Of this flow run only
+    #[arg(long, value_name = "ID")]
+    pub(crate) flow_run: Option<String>,
+    /// State type (FAILED) or state name (AwaitingRetry); may be given again
+    #[arg(long)]
+    pub(crate) state: Vec<String>,
+    /// From 1 to 200
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) limit: u16,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkPoolCommand {
+    /// List work pools
+    Ls,
+    /// Show a work pool and its queues
+    Inspect { name: String },
+    /// Let no further flow run of the work pool start
+    Pause { name: String },
+    /// Let flow runs of the work pool start again
+    Resume { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// List task kinds: those of the server, or of the plugin folder when no server answers
+    Ls,
+    /// Show a task kind
+    Inspect { kind: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Every setting in force with its origin; secrets are masked
+    Show,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}

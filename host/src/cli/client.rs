@@ -1,0 +1,234 @@
+//! The HTTP API as the commands use it. Errors name the server and what to do.
+//!
+//! Absent on purpose: retries. A command that fails says so; `watch` knows by itself how long an
+//! absent server is worth waiting for.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+use ureq::Agent;
+use ureq::http::Response;
+use uuid::Uuid;
+
+use super::arguments::Global;
+use super::exit::{Exit, Failure};
+use crate::config::{ConfigError, Options, Settings};
+
+pub(crate) const API_URL_DEFAULT: &str = "http://127.0.0.1:4200/api";
+const API_URL_VARIABLE: &str = "PREFECT_API_URL";
+/// For one request, body included.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest answer that is read.
+const BODY_BYTES_MAX: u64 = 256 << 20;
+/// Rows that the server gives at once.
+pub(crate) const PAGE: usize = 200;
+/// What is left as it is in a segment of a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    agent: Agent,
+    url: String,
+}
+
+impl Client {
+    /// For the server that `--api-url`, `PREFECT_API_URL` or the configuration names.
+    pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
+        let url = api_url(global)?;
+        let loopback = is_loopback(&url);
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .user_agent(concat!("grepx-host/", env!("CARGO_PKG_VERSION")));
+        if loopback {
+            config = config.proxy(None);
+        }
+        Ok(Self {
+            agent: config.build().into(),
+            url,
+        })
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
+        let sent = self.agent.get(self.at(path)).call();
+        self.answer(sent)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let sent = self.agent.post(self.at(path)).send_json(body);
+        self.answer(sent)
+    }
+
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Result<(), Failure> {
+        let sent = self.agent.patch(self.at(path)).send_json(body);
+        self.answer(sent).map(|_| ())
+    }
+
+    /// All rows of a filter, page by page, `max` at most.
+    pub(crate) fn all(&self, path: &str, filter: &Value, max: usize) -> Result<Vec<Value>, Failure> {
+        self.all_after(0, path, filter, max)
+    }
+
+    /// As [`Self::all`], without the first `skipped` rows.
+    pub(crate) fn all_after(&self, skipped: usize, path: &str, filter: &Value, max: usize) -> Result<Vec<Value>, Failure> {
+        let mut rows = Vec::new();
+        loop {
+            let mut body = filter.clone();
+            body["limit"] = json!(PAGE.min(max - rows.len()));
+            body["offset"] = json!(skipped + rows.len());
+            let page = match self.post(path, &body)? {
+                Value::Array(page) => page,
+                _ => return Err(self.foreign("no list")),
+            };
+            let last = page.len() < PAGE;
+            rows.extend(page);
+            if last || rows.len() >= max {
+                return Ok(rows);
+            }
+        }
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    fn answer(&self, sent: Result<Response<ureq::Body>, ureq::Error>) -> Result<Value, Failure> {
+        let mut response = sent.map_err(|error| self.unreachable(&error))?;
+        let status = response.status().as_u16();
+        let text = response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_string();
+        let text = text.map_err(|error| self.unreachable(&error))?;
+        let value: Option<Value> = if text.is_empty() {
+            Some(Value::Null)
+        } else {
+            serde_json::from_str(&text).ok()
+        };
+        if !(200..300).contains(&status) {
+            return Err(self.refusal(status, value.as_ref()));
+        }
+        value.ok_or_else(|| self.foreign("no JSON"))
+    }
+
+    fn refusal(&self, status: u16, body: Option<&Value>) -> Failure {
+        let exit = match status {
+            404 => Exit::NotFound,
+            400 | 409 | 413 | 422 => Exit::Usage,
+            _ => Exit::Broken,
+        };
+        let detail = body.and_then(|body| body["detail"].as_str().map(str::to_owned).or_else(|| details(body)));
+        match detail {
+            Some(detail) => Failure::says(exit, detail),
+            None if status == 404 => self.foreign("no such page"),
+            None => Failure::says(exit, format!("the server at {} answered with HTTP {status}", self.url)),
+        }
+    }
+
+    fn foreign(&self, what: &str) -> Failure {
+        Failure::says(
+            Exit::Unreachable,
+            format!("what answers at {} is no grepx-host ({what}): check --api-url", self.url),
+        )
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> Failure {
+        let url = &self.url;
+        let message = match error {
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
+                return Failure::usage(format!("{url} is no API URL: write one such as {API_URL_DEFAULT}"));
+            }
+            ureq::Error::Timeout(_) => format!("the server at {url} does not answer in time: look at its log"),
+            error => format!(
+                "no server answers at {url} ({}): start it with `grepx-host serve`, or name another with --api-url",
+                reason(error)
+            ),
+        };
+        Failure::says(Exit::Unreachable, message)
+    }
+}
+
+/// A text as one segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// The id that a person typed.
+pub(crate) fn id(text: &str) -> Result<Uuid, Failure> {
+    let wrong = |_| Failure::usage(format!("{text:?} is no id: write one such as 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"));
+    Uuid::try_parse(text).map_err(wrong)
+}
+
+/// Settings for commands that work without a server.
+pub(crate) fn load_settings(global: &Global, overrides: Vec<(String, String)>) -> Result<Settings, Failure> {
+    let options = Options {
+        config: global.config.clone(),
+        env_file: global.env_file.clone(),
+        overrides,
+        ..Options::from_process()
+    };
+    Settings::load(&options).map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+fn api_url(global: &Global) -> Result<String, Failure> {
+    let named = global.api_url.clone().or_else(|| std::env::var(API_URL_VARIABLE).ok());
+    let url = match named.filter(|url| !url.is_empty()) {
+        Some(url) => url,
+        None => configured(global)?,
+    };
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// A client needs no configuration: without a file, the default holds.
+fn configured(global: &Global) -> Result<String, Failure> {
+    let options = Options {
+        config: global.config.clone(),
+        env_file: global.env_file.clone(),
+        ..Options::from_process()
+    };
+    match Settings::load(&options) {
+        Ok(settings) => Ok(settings.api_url().to_owned()),
+        Err(ConfigError::Read { .. }) if global.config.is_none() => Ok(API_URL_DEFAULT.to_owned()),
+        Err(error) => Err(Failure::new(Exit::Usage, error)),
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+            _ => error.to_string(),
+        },
+        ureq::Error::HostNotFound => "the host name is unknown".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+/// Faults of a request, as the server lists them.
+fn details(body: &Value) -> Option<String> {
+    let faults = body["exception_detail"].as_array()?;
+    let lines: Vec<String> = faults
+        .iter()
+        .map(|fault| {
+            let place: Vec<&str> = fault["loc"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            format!("{}: {}", place.join("."), fault["msg"].as_str().unwrap_or_default())
+        })
+        .collect();
+    Some(format!("the server does not accept the request: {}", lines.join("; ")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! One file a command group.
+
+pub(crate) mod definitions;
+pub(crate) mod deployment;
+pub(crate) mod flow;
+pub(crate) mod flow_run;
+pub(crate) mod plugin;
+pub(crate) mod serve;
+pub(crate) mod settings;
+pub(crate) mod start;
+pub(crate) mod task_run;
+pub(crate) mod watch;
+pub(crate) mod work_pool;

@@ -1,0 +1,160 @@
+//! `deployment run`, `ls`, `inspect`.
+
+use serde_json::{Map, Value, json};
+
+use super::start::start_at;
+use super::watch;
+use crate::cli::arguments::Run;
+use crate::cli::client::{Client, segment};
+use crate::cli::exit::{Done, Exit, Failure};
+use crate::cli::out;
+use crate::cli::show::{date_time, list, text};
+
+const ROWS_MAX: usize = 10_000;
+/// From 0 to 1; below it, names have nothing to do with each other.
+const CLOSE_ENOUGH: f64 = 0.75;
+
+pub(crate) fn run(client: &Client, json: bool, arguments: &Run) -> Done {
+    let body = request(arguments)?;
+    let deployment = find(client, &arguments.name)?;
+    let id = text(&deployment, "id");
+    let run = client.post(&format!("/deployments/{id}/create_flow_run"), &body)?;
+    if arguments.watch {
+        return watch::watch(client, json, &run);
+    }
+    if json {
+        out::json(&run);
+        return Ok(Exit::Ok);
+    }
+    out::line(format!("Flow run {} ({})", text(&run, "name"), text(&run, "id")));
+    if arguments.start_in.is_some() || arguments.start_at.is_some() {
+        out::line(format!("starts at {}", date_time(&run, "expected_start_time")));
+    }
+    out::note(format!("watch it with: grepx-host flow-run watch {}", text(&run, "id")));
+    Ok(Exit::Ok)
+}
+
+pub(crate) fn ls(client: &Client, json: bool) -> Done {
+    let deployments = client.all("/deployments/filter", &json!({"sort": "NAME_ASC"}), ROWS_MAX)?;
+    if json {
+        out::json(&Value::Array(deployments));
+        return Ok(Exit::Ok);
+    }
+    let rows = deployments.iter().map(|one| {
+        let name = format!("{}/{}", text(one, "flow_name"), text(one, "name"));
+        [name, schedules(one), text(one, "work_pool_name"), list(one, "tags")]
+    });
+    let header = ["DEPLOYMENT", "SCHEDULE", "WORK POOL", "TAGS"];
+    out::table(header, rows.collect(), "No deployments.");
+    Ok(Exit::Ok)
+}
+
+pub(crate) fn inspect(client: &Client, json: bool, name: &str) -> Done {
+    let one = find(client, name)?;
+    if json {
+        out::json(&one);
+        return Ok(Exit::Ok);
+    }
+    let limit = match &one["concurrency_limit"] {
+        Value::Null => "none".to_owned(),
+        limit => limit.to_string(),
+    };
+    let mut rows = vec![
+        ("deployment", format!("{}/{}", text(&one, "flow_name"), text(&one, "name"))),
+        ("id", text(&one, "id")),
+        ("description", text(&one, "description")),
+        ("schedule", schedules(&one)),
+        ("work pool", text(&one, "work_pool_name")),
+        ("work queue", text(&one, "work_queue_name")),
+        ("limit", limit),
+        ("tags", list(&one, "tags")),
+        ("parameters", one["parameters"].to_string()),
+    ];
+    rows.retain(|(_, value)| !value.is_empty());
+    out::pairs(&rows);
+    Ok(Exit::Ok)
+}
+
+/// By `flow/deployment` or by the deployment's name, which is unique.
+fn find(client: &Client, name: &str) -> Result<Value, Failure> {
+    if let Some((flow, deployment)) = name.split_once('/') {
+        let path = format!("/deployments/name/{}/{}", segment(flow), segment(deployment));
+        return client.get(&path).map_err(|failure| match failure.exit {
+            Exit::NotFound => unknown(client, name),
+            _ => failure,
+        });
+    }
+    let found = client.post("/deployments/filter", &json!({"deployments": {"name": {"any_": [name]}}}))?;
+    match found.as_array().and_then(|found| found.first()) {
+        Some(one) => Ok(one.clone()),
+        None => Err(unknown(client, name)),
+    }
+}
+
+fn unknown(client: &Client, name: &str) -> Failure {
+    let all = match client.all("/deployments/filter", &json!({}), ROWS_MAX) {
+        Ok(all) => all,
+        Err(failure) => return failure,
+    };
+    let names = all.iter().map(|one| match name.contains('/') {
+        true => format!("{}/{}", text(one, "flow_name"), text(one, "name")),
+        false => text(one, "name"),
+    });
+    let best = names
+        .map(|known| (strsim::jaro_winkler(name, &known), known))
+        .filter(|(likeness, _)| *likeness >= CLOSE_ENOUGH)
+        .max_by(|one, other| one.0.total_cmp(&other.0));
+    let hint = match best {
+        Some((_, known)) => format!("did you mean {known:?}?"),
+        None => "`grepx-host deployment ls` lists them".to_owned(),
+    };
+    Failure::says(Exit::NotFound, format!("there is no deployment {name:?}: {hint}"))
+}
+
+fn request(arguments: &Run) -> Result<Value, Failure> {
+    let mut parameters = match &arguments.params {
+        None => Map::new(),
+        Some(text) => match serde_json::from_str(text) {
+            Ok(Value::Object(object)) => object,
+            Ok(other) => return Err(Failure::usage(format!("--params has to be a JSON object, found {other}"))),
+            Err(error) => return Err(Failure::usage(format!("--params is no JSON: {error}"))),
+        },
+    };
+    for (name, value) in &arguments.param {
+        parameters.insert(name.clone(), json_or_text(value));
+    }
+    let start_at = start_at(arguments).map_err(Failure::usage)?;
+    let start_at = start_at.map(crate::clock::rfc3339);
+    Ok(json!({
+        "name": arguments.flow_run_name,
+        "parameters": parameters,
+        "tags": arguments.tag,
+        "idempotency_key": arguments.idempotency_key,
+        "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": start_at}},
+    }))
+}
+
+fn json_or_text(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+fn schedules(deployment: &Value) -> String {
+    let paused = deployment["paused"].as_bool() == Some(true);
+    let all = deployment["schedules"].as_array().into_iter().flatten().map(|one| {
+        let schedule = &one["schedule"];
+        let zone = text(schedule, "timezone");
+        let words = match () {
+            () if schedule["cron"].is_string() => format!("cron {} {zone}", text(schedule, "cron")),
+            () if schedule["interval"].is_number() => format!("every {} s", text(schedule, "interval")),
+            () => format!("rrule {} {zone}", text(schedule, "rrule")),
+        };
+        match paused || one["active"].as_bool() == Some(false) {
+            true => format!("{} (paused)", words.trim_end()),
+            false => words.trim_end().to_owned(),
+        }
+    });
+    all.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests;

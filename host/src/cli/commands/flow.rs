@@ -1,0 +1,24 @@
+//! `flow ls`.
+
+use serde_json::{Value, json};
+
+use crate::cli::client::Client;
+use crate::cli::exit::{Done, Exit};
+use crate::cli::out;
+use crate::cli::show::{list, text};
+
+/// Rows shown at most.
+const ROWS_MAX: usize = 10_000;
+
+pub(crate) fn ls(client: &Client, json: bool) -> Done {
+    let flows = client.all("/flows/filter", &json!({"sort": "NAME_ASC"}), ROWS_MAX)?;
+    if json {
+        out::json(&Value::Array(flows));
+        return Ok(Exit::Ok);
+    }
+    let rows = flows
+        .iter()
+        .map(|flow| [text(flow, "name"), text(flow, "tasks"), list(flow, "tags"), text(flow, "description")]);
+    out::table(["FLOW", "TASKS", "TAGS", "DESCRIPTION"], rows.collect(), "No flows.");
+    Ok(Exit::Ok)
+}

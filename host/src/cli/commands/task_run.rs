@@ -1,0 +1,73 @@
+//! `task-run ls` and `task-run inspect`.
+
+use serde_json::{Value, json};
+
+use crate::cli::arguments::TaskRuns;
+use crate::cli::client::{Client, id};
+use crate::cli::exit::{Done, Exit, Failure};
+use crate::cli::out;
+use crate::cli::show::{date_time, duration, list, short, state_filter, text, why};
+
+pub(crate) fn ls(client: &Client, json: bool, arguments: &TaskRuns) -> Done {
+    let mut wanted = json!({"state": state_filter(&arguments.state).map_err(Failure::usage)?});
+    if let Some(run) = &arguments.flow_run {
+        wanted["flow_run_id"] = json!({"any_": [id(run)?]});
+    }
+    let body = json!({"task_runs": wanted, "sort": "EXPECTED_START_TIME_DESC", "limit": arguments.limit});
+    let found = client.post("/task_runs/filter", &body)?;
+    if json {
+        out::json(&found);
+        return Ok(Exit::Ok);
+    }
+    let rows = found.as_array().into_iter().flatten().map(|run| {
+        [
+            text(run, "id"),
+            text(run, "name"),
+            text(run, "state_name"),
+            text(run, "attempt"),
+            date_time(run, "start_time"),
+            why(run),
+        ]
+    });
+    let header = ["ID", "TASK", "STATE", "ATTEMPT", "STARTED", "WHY"];
+    out::table(header, rows.collect(), "No task runs.");
+    Ok(Exit::Ok)
+}
+
+pub(crate) fn inspect(client: &Client, json: bool, run: &str) -> Done {
+    let run_id = id(run)?;
+    let mut run = client.get(&format!("/task_runs/{run_id}"))?;
+    let result = match run["result_bytes"] {
+        Value::Null => None,
+        _ => Some(client.get(&format!("/task_runs/{run_id}/result"))?),
+    };
+    if json {
+        run["result"] = result.unwrap_or_default();
+        out::json(&run);
+        return Ok(Exit::Ok);
+    }
+    let mut rows = vec![
+        ("id", text(&run, "id")),
+        ("task", text(&run, "name")),
+        ("kind", text(&run, "kind")),
+        ("flow run", text(&run, "flow_run_id")),
+        ("state", text(&run, "state_name")),
+        ("why", why(&run)),
+        ("waits for", text(&run, "status")),
+        ("attempt", text(&run, "attempt")),
+        ("started", date_time(&run, "start_time")),
+        ("ended", date_time(&run, "end_time")),
+        ("run time", duration(&run, "total_run_time")),
+        ("known outside as", text(&run, "external_id")),
+        ("tags", list(&run, "tags")),
+    ];
+    if !run["input"].is_null() {
+        rows.push(("input", short(&run["input"])));
+    }
+    if let Some(result) = &result {
+        rows.push(("result", short(result)));
+    }
+    rows.retain(|(_, value)| !value.is_empty());
+    out::pairs(&rows);
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,58 @@
+//! Exit codes. Scripts rely on them: a code never changes its meaning.
+
+use std::fmt;
+use std::process::ExitCode;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done as asked.
+    Ok = 0,
+    /// The flow run ended other than COMPLETED, the definitions have problems, or the state of the
+    /// flow run does not allow what was asked.
+    Failed = 1,
+    /// A wrong argument, parameter, configuration or definition file.
+    Usage = 2,
+    /// No server answers at the API URL.
+    Unreachable = 3,
+    /// There is no such deployment, flow run, work pool, kind …
+    NotFound = 4,
+    /// The server or this machine could not do it: an error of the server, of a file, of the store.
+    Broken = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what was asked, and how it exits.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) error: anyhow::Error,
+}
+
+pub(crate) type Done = Result<Exit, Failure>;
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            exit,
+            error: error.into(),
+        }
+    }
+
+    pub(crate) fn says(exit: Exit, message: impl fmt::Display) -> Self {
+        Self::new(exit, anyhow::anyhow!("{message}"))
+    }
+
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::says(Exit::Usage, message)
+    }
+
+    pub(crate) fn broken(error: impl Into<anyhow::Error>) -> Self {
+        Self::new(Exit::Broken, error)
+    }
+}

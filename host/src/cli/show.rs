@@ -1,0 +1,103 @@
+//! How values of the API look to a person.
+
+use chrono::{DateTime, Local};
+use serde_json::Value;
+
+/// Characters of a result's short form.
+const SHORT_CHARS: usize = 160;
+
+/// The text at `key`; empty for null and for what is missing.
+pub(crate) fn text(object: &Value, key: &str) -> String {
+    match &object[key] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A list of texts, separated by commas.
+pub(crate) fn list(object: &Value, key: &str) -> String {
+    let items = object[key].as_array().into_iter().flatten();
+    let texts: Vec<&str> = items.filter_map(Value::as_str).collect();
+    texts.join(", ")
+}
+
+/// Date and time in the time zone of this machine; empty for null.
+pub(crate) fn date_time(object: &Value, key: &str) -> String {
+    local(object, key, "%Y-%m-%d %H:%M:%S")
+}
+
+/// Time of day in the time zone of this machine, to the millisecond.
+pub(crate) fn time_of_day(object: &Value, key: &str) -> String {
+    local(object, key, "%H:%M:%S%.3f")
+}
+
+fn local(object: &Value, key: &str, form: &str) -> String {
+    let Some(text) = object[key].as_str() else {
+        return String::new();
+    };
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(at) => at.with_timezone(&Local).format(form).to_string(),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// Seconds as `0.25 s`, `3 min 20 s` or `2 h 5 min`; empty for null.
+pub(crate) fn duration(object: &Value, key: &str) -> String {
+    let Some(seconds) = object[key].as_f64() else {
+        return String::new();
+    };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a negative duration shows as 0")]
+    let whole = seconds as u64;
+    match whole {
+        0..60 => format!("{seconds:.2} s"),
+        60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
+    }
+}
+
+/// The first of a JSON text, with its size when that is not all.
+pub(crate) fn short(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHORT_CHARS) {
+        None => text,
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+    }
+}
+
+/// Log level as a word.
+pub(crate) fn level(object: &Value) -> &'static str {
+    match object["level"].as_u64().unwrap_or(0) {
+        0..20 => "DEBUG",
+        20..30 => "INFO",
+        30..40 => "WARNING",
+        40..50 => "ERROR",
+        _ => "CRITICAL",
+    }
+}
+
+/// Why it is in its state: the message, else what it waits for.
+pub(crate) fn why(run: &Value) -> String {
+    let message = text(&run["state"], "message");
+    let reason = text(run, "reason");
+    match (message.is_empty(), reason.is_empty() || reason == message) {
+        (_, true) => message,
+        (true, false) => reason,
+        (false, false) => format!("{message} ({reason})"),
+    }
+}
+
+/// State types are written in capitals, state names are not.
+pub(crate) fn state_filter(words: &[String]) -> Result<Value, String> {
+    let (types, names): (Vec<&String>, Vec<&String>) =
+        words.iter().partition(|word| grepx_engine::StateType::parse(word).is_some());
+    match (types.is_empty(), names.is_empty()) {
+        (true, true) => Ok(Value::Null),
+        (false, true) => Ok(serde_json::json!({"type": {"any_": types}})),
+        (true, false) => Ok(serde_json::json!({"name": {"any_": names}})),
+        (false, false) => Err(format!(
+            "--state {} is a state type and --state {} a state name: ask for one or the other",
+            types[0], names[0]
+        )),
+    }
+}
