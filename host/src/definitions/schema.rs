@@ -96,7 +96,11 @@ const fn optional(name: &'static str, holds: Holds, sql: &'static str) -> Column
 const ID: Column = own("id", "INTEGER PRIMARY KEY", "NULL");
 const NAME: Column = required("name", Holds::Text, "VARCHAR NOT NULL UNIQUE");
 const DESCRIPTION: Column = column("description", Holds::Text, "TEXT", "NULL");
-const FLOW_ID: Column = required("flow_id", Holds::FlowId, "INTEGER NOT NULL REFERENCES prefect_flows (id)");
+const FLOW_ID: Column = required(
+    "flow_id",
+    Holds::FlowId,
+    "INTEGER NOT NULL REFERENCES prefect_flows (id)",
+);
 const TAGS: Column = column("tags", Holds::List, "JSON", "'[]'");
 const IS_ACTIVE: Column = column("is_active", Holds::Flag, "BOOLEAN DEFAULT 1", "1");
 const CREATED_AT: Column = own("created_at", "TIMESTAMP DEFAULT CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP");
