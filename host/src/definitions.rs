@@ -29,7 +29,7 @@ pub use plan::{Change, FieldChange, Plan, plan};
 pub use problem::{Problem, Severity};
 pub(crate) use row::describe;
 pub use row::{Cell, Row, Rows};
-pub use schema::Table;
+pub use schema::{DATABASE, Table};
 pub(crate) use source::sqlite_path;
 pub use source::{Source, SourceError};
 pub use yaml::{FileError, Files};
