@@ -1,7 +1,7 @@
 //! One [`Commit`] as statements. The JSON is made by the submitter, not by the writer's thread,
 //! which everybody shares.
 
-use grepx_engine::{FlowRunId, State, TaskRunId, Timestamp};
+use grepx_engine::{FlowRunId, State, StateType, TaskRunId, Timestamp};
 use rusqlite::{OptionalExtension, named_params, params};
 
 use super::admission;
@@ -56,6 +56,25 @@ impl Prepared {
             admission::release(writing, commit.run)?;
         }
         Ok(sends)
+    }
+
+    /// Of a run just created: its history begins with the commit's state, else with SCHEDULED.
+    pub(super) fn apply_first(&self, writing: &mut Writing<'_>, created_at: Timestamp) -> Result<(), Error> {
+        if self.commit.state.is_none() {
+            let state = State {
+                state_type: StateType::Scheduled,
+                name: "Scheduled",
+                message: None,
+                since: created_at,
+            };
+            put_state(writing, self.commit.run, (THE_RUN, -1), 0, &state)?;
+            let mut update = writing
+                .sql
+                .prepare_cached("UPDATE flow_runs SET states = 1 WHERE id = ?")?;
+            update.execute([blob(&self.commit.run.0)])?;
+        }
+        self.apply(writing)?;
+        Ok(())
     }
 
     fn insert_facts(&self, writing: &Writing<'_>) -> Result<(), Error> {

@@ -60,7 +60,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     let runner = embedded::migrations::runner();
     let known = runner.get_migrations().iter().map(|m| i64::from(m.version())).max();
     let known = known.unwrap_or(0);
