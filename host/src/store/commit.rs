@@ -82,11 +82,11 @@ impl Prepared {
         if self.facts.is_empty() {
             return Ok(());
         }
-        let mut next = next_seq(writing, run)?;
+        let next = next_seq(writing, run)?;
         let mut insert = writing
             .sql
             .prepare_cached("INSERT INTO facts (run_id, seq, at, fact) VALUES (?, ?, ?, ?)")?;
-        for (record, json) in self.commit.facts.iter().zip(&self.facts) {
+        for (next, (record, json)) in (next..).zip(self.commit.facts.iter().zip(&self.facts)) {
             if record.seq != next {
                 return Err(Error::Fenced {
                     run,
@@ -95,7 +95,6 @@ impl Prepared {
                 });
             }
             insert.execute(params![blob(&run.0), to_i64(record.seq), record.at.0, json])?;
-            next += 1;
         }
         Ok(())
     }
