@@ -3,12 +3,7 @@
 
 use std::collections::HashMap;
 
-<<<<<<< HEAD
 use grepx_engine::{Fact, FlowRunId, Json, NodeId, Op, Record, Timestamp};
-use rusqlite::types::ValueRef;
-=======
-use grepx_engine::{Fact, FlowRunId, Json, Op, Record, Timestamp};
->>>>>>> w/store
 use rusqlite::{Connection, Row, params};
 
 use super::model::SendId;
