@@ -45,35 +45,43 @@ impl Bench {
     }
 
     async fn next(&mut self) -> Notice {
-        tokio::time::timeout(PATIENCE, self.notices.recv())
+        self.find(Some).await
+    }
+
+    /// The first notice of a kind, whatever comes between.
+    async fn find<T>(&mut self, kind: impl Fn(Notice) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                let notice = self.notices.recv().await.expect("the broker runs");
+                if let Some(found) = kind(notice) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, found)
             .await
-            .expect("a notice within the patience")
-            .expect("the broker runs")
+            .expect("a notice of the kind")
     }
 
     async fn up(&mut self) {
-        loop {
-            if let Notice::Up { .. } = self.next().await {
-                return;
-            }
-        }
+        self.find(|notice| matches!(notice, Notice::Up { .. }).then_some(()))
+            .await;
     }
 
     async fn down(&mut self) -> String {
-        loop {
-            if let Notice::Down { reason, .. } = self.next().await {
-                return reason;
-            }
-        }
+        self.find(|notice| match notice {
+            Notice::Down { reason, .. } => Some(reason),
+            _ => None,
+        })
+        .await
     }
 
-    /// The next value, whatever comes between.
     async fn value(&mut self) -> (Waiter, Bytes) {
-        loop {
-            if let Notice::Value { waiter, value } = self.next().await {
-                return (waiter, value);
-            }
-        }
+        self.find(|notice| match notice {
+            Notice::Value { waiter, value } => Some((waiter, value)),
+            _ => None,
+        })
+        .await
     }
 
     async fn result(&mut self) -> TaskResult {
@@ -82,11 +90,11 @@ impl Bench {
     }
 
     async fn settled(&mut self) -> (String, RevocationEnd) {
-        loop {
-            if let Notice::Settled { key, end, .. } = self.next().await {
-                return (key, end);
-            }
-        }
+        self.find(|notice| match notice {
+            Notice::Settled { key, end, .. } => Some((key, end)),
+            _ => None,
+        })
+        .await
     }
 }
 
@@ -134,7 +142,9 @@ fn revocation(id: &str, terminate: bool) -> Message {
 }
 
 fn meta(entries: &[(&str, &str)]) -> Meta {
-    let owned = entries.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    let owned = entries
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()));
     owned.collect()
 }
 

@@ -90,12 +90,22 @@ async fn failures_look_like_those_of_python() {
     let (mut bench, _) = bench().await;
     let result = bench.call(&task("1", "fail", json!([]))).await;
     let exception = result.exception.expect("an exception");
-    assert_eq!((result.status, exception.exc_type.as_str()), (Status::Failure, "ValueError"));
+    assert_eq!(
+        (result.status, exception.exc_type.as_str()),
+        (Status::Failure, "ValueError")
+    );
     assert_eq!(exception.exc_message, [json!("no žluť")]);
     assert_eq!(result.traceback.as_deref(), Some("line 1"));
 
-    let exception = bench.call(&task("2", "no.such", json!([]))).await.exception.expect("one");
-    assert_eq!((exception.exc_type.as_str(), exception.exc_module.as_str()), ("NotRegistered", "celery.exceptions"));
+    let exception = bench
+        .call(&task("2", "no.such", json!([])))
+        .await
+        .exception
+        .expect("one");
+    assert_eq!(
+        (exception.exc_type.as_str(), exception.exc_module.as_str()),
+        ("NotRegistered", "celery.exceptions")
+    );
     assert_eq!(exception.exc_message, [json!("no.such")]);
 
     let exception = bench.call(&task("3", "panic", json!([]))).await.exception.expect("one");
@@ -113,7 +123,11 @@ async fn failures_look_like_those_of_python() {
 #[tokio::test]
 async fn a_result_from_before_the_watch_is_delivered() {
     let (mut bench, _) = bench().await;
-    bench.broker.enqueue(&task("1", "echo", json!([])), "1").await.expect("queued");
+    bench
+        .broker
+        .enqueue(&task("1", "echo", json!([])), "1")
+        .await
+        .expect("queued");
     let second = task("2", "echo", json!([]));
     bench.call(&second).await;
     // There is one worker, so the first task has ended.
@@ -124,14 +138,22 @@ async fn a_result_from_before_the_watch_is_delivered() {
 #[tokio::test]
 async fn guards_priorities_and_withdrawal_work_as_on_a_server() {
     let (mut bench, work) = bench().await;
-    bench.broker.enqueue(&task("0", "block", json!([])), "0").await.expect("queued");
+    bench
+        .broker
+        .enqueue(&task("0", "block", json!([])), "0")
+        .await
+        .expect("queued");
     work.entered.notified().await;
     let with_priority = |id: &str, priority: &str| {
         let mut message = task(id, "echo", json!([]));
         message.meta.insert("priority".into(), priority.into());
         message
     };
-    let (low, high, gone) = (with_priority("low", "9"), with_priority("high", "0"), with_priority("gone", "0"));
+    let (low, high, gone) = (
+        with_priority("low", "9"),
+        with_priority("high", "0"),
+        with_priority("gone", "0"),
+    );
     for (message, guard) in [(&low, "low"), (&low, "low"), (&high, "high"), (&gone, "gone")] {
         bench.broker.enqueue(message, guard).await.expect("queued");
     }
@@ -152,7 +174,11 @@ async fn guards_priorities_and_withdrawal_work_as_on_a_server() {
 async fn a_running_task_ends_only_with_terminate() {
     let (mut bench, work) = bench().await;
     bench.broker.watch("main", &key("1"), waiter("a")).expect("watched");
-    bench.broker.enqueue(&task("1", "block", json!([])), "1").await.expect("queued");
+    bench
+        .broker
+        .enqueue(&task("1", "block", json!([])), "1")
+        .await
+        .expect("queued");
     work.entered.notified().await;
     bench.broker.broadcast(&revocation("1", false)).await.expect("heard");
     assert!(lock(&work.dropped).is_empty());
@@ -168,9 +194,17 @@ async fn a_running_task_ends_only_with_terminate() {
 #[tokio::test]
 async fn a_queued_or_unknown_task_is_revoked_at_once() {
     let (mut bench, work) = bench().await;
-    bench.broker.enqueue(&task("0", "block", json!([])), "0").await.expect("queued");
+    bench
+        .broker
+        .enqueue(&task("0", "block", json!([])), "0")
+        .await
+        .expect("queued");
     work.entered.notified().await;
-    bench.broker.enqueue(&task("1", "echo", json!([])), "1").await.expect("queued");
+    bench
+        .broker
+        .enqueue(&task("1", "echo", json!([])), "1")
+        .await
+        .expect("queued");
     for id in ["1", "not-yet-sent"] {
         bench.broker.watch("main", &key(id), waiter(id)).expect("watched");
         bench.broker.broadcast(&revocation(id, false)).await.expect("heard");
@@ -178,7 +212,11 @@ async fn a_queued_or_unknown_task_is_revoked_at_once() {
         assert_eq!(result.exception.expect("one").exc_message, [json!("revoked")]);
         assert_eq!(bench.settled().await.0, key(id));
     }
-    bench.broker.enqueue(&task("not-yet-sent", "echo", json!([])), "2").await.expect("queued");
+    bench
+        .broker
+        .enqueue(&task("not-yet-sent", "echo", json!([])), "2")
+        .await
+        .expect("queued");
     bench.broker.broadcast(&revocation("0", true)).await.expect("heard");
     bench.call(&task("3", "echo", json!([]))).await;
     assert_eq!(*lock(&work.ran), ["0", "3"]);
@@ -190,11 +228,26 @@ async fn a_full_queue_refuses_and_says_so() {
     let mut settings = settings();
     settings.memory.messages_max = 1;
     let bench = Bench::with(settings, work.clone()).await;
-    bench.broker.enqueue(&task("0", "block", json!([])), "0").await.expect("queued");
+    bench
+        .broker
+        .enqueue(&task("0", "block", json!([])), "0")
+        .await
+        .expect("queued");
     work.entered.notified().await;
-    bench.broker.enqueue(&task("1", "echo", json!([])), "1").await.expect("queued");
-    let error = bench.broker.enqueue(&task("2", "echo", json!([])), "2").await.expect_err("full");
-    assert!(error.is_transient() && error.to_string().contains("is full (1)"), "{error}");
+    bench
+        .broker
+        .enqueue(&task("1", "echo", json!([])), "1")
+        .await
+        .expect("queued");
+    let error = bench
+        .broker
+        .enqueue(&task("2", "echo", json!([])), "2")
+        .await
+        .expect_err("full");
+    assert!(
+        error.is_transient() && error.to_string().contains("is full (1)"),
+        "{error}"
+    );
     bench.broker.close().await;
     assert_eq!(*lock(&work.dropped), ["0"]);
 }

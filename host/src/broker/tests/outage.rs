@@ -14,12 +14,9 @@ async fn after_all_connections_are_killed_results_arrive() {
     bench.broker.watch("main", &key("2"), waiter("b")).expect("watched");
     let mut client = server.client().await;
     let mut kill = redis::cmd("CLIENT");
-    kill.arg("KILL").arg("SKIPME").arg("yes").arg("TYPE").arg("normal");
-    let normal: u64 = kill.query_async(&mut client).await.expect("killed");
-    let mut kill = redis::cmd("CLIENT");
-    kill.arg("KILL").arg("SKIPME").arg("yes").arg("TYPE").arg("pubsub");
-    let pubsub: u64 = kill.query_async(&mut client).await.expect("killed");
-    assert_eq!(normal + pubsub, 2);
+    kill.arg("KILL").arg("USER").arg("default").arg("SKIPME").arg("yes");
+    let killed: u64 = kill.query_async(&mut client).await.expect("killed");
+    assert_eq!(killed, 3, "of the broker, for subscriptions, for reading");
     // Nobody hears this one.
     let () = client.set(key("1"), success("1")).await.expect("set");
     assert!(bench.down().await.contains("closed the connection"));
@@ -88,7 +85,10 @@ async fn a_wrong_password_is_named_and_never_shown() {
     let reason = bench.down().await;
     assert!(reason.contains("refuses the user name or the password"), "{reason}");
     assert!(!reason.contains("wr0ng"), "{reason}");
-    assert_eq!(bench.broker.status()[0].url, format!("redis://:***@127.0.0.1:{}/0", server.port));
+    assert_eq!(
+        bench.broker.status()[0].url,
+        format!("redis://:***@127.0.0.1:{}/0", server.port)
+    );
     let mut bench = Bench::start(ConnectionSettings::new("main", url("right%2Fone"))).await;
     bench.up().await;
 }
@@ -114,7 +114,11 @@ async fn broker_and_backend_may_be_apart_and_on_unix_sockets() {
     let message = task("1", "tasks.add", json!([]));
     bench.broker.enqueue(&message, "g").await.expect("published");
     let mut client = broker.client().await;
-    let () = redis::cmd("SELECT").arg(3).query_async(&mut client).await.expect("selected");
+    let () = redis::cmd("SELECT")
+        .arg(3)
+        .query_async(&mut client)
+        .await
+        .expect("selected");
     assert_eq!(client.llen::<_, u64>("celery").await.expect("length"), 1);
     // Without its backend the connection is down, but messages still go out.
     backend.stop();
@@ -135,12 +139,27 @@ async fn settings_that_cannot_work_are_refused() {
     assert!(start(vec![amqp]).await.contains("the broker URL cannot be read"));
     let mut mixed = ConnectionSettings::new("a", "redis://localhost");
     mixed.result_backend = "memory://".into();
-    assert!(start(vec![mixed]).await.contains("memory:// cannot be used as result backend"));
+    assert!(
+        start(vec![mixed])
+            .await
+            .contains("memory:// cannot be used as result backend")
+    );
     let memory = ConnectionSettings::new("a", "memory://");
-    assert!(start(vec![memory.clone(), memory]).await.contains("`a` is configured twice"));
+    assert!(
+        start(vec![memory.clone(), memory])
+            .await
+            .contains("`a` is configured twice")
+    );
     let mut zero = ConnectionSettings::new("a", "memory://");
     zero.sweep = Duration::ZERO;
     assert!(start(vec![zero]).await.contains("sweep is 0"));
-    let tls = ConnectionSettings::new("a", "rediss://localhost?ssl_ca_certs=/nowhere.pem&ssl_cert_reqs=required");
-    assert!(start(vec![tls]).await.contains("cannot read ssl_ca_certs `/nowhere.pem`"));
+    let tls = ConnectionSettings::new(
+        "a",
+        "rediss://localhost?ssl_ca_certs=/nowhere.pem&ssl_cert_reqs=required",
+    );
+    assert!(
+        start(vec![tls])
+            .await
+            .contains("cannot read ssl_ca_certs `/nowhere.pem`")
+    );
 }

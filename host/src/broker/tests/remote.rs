@@ -24,7 +24,9 @@ async fn subscribed(client: &mut MultiplexedConnection, id: &str) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, subscribed).await.expect("a subscription");
+    tokio::time::timeout(PATIENCE, subscribed)
+        .await
+        .expect("a subscription");
 }
 
 #[tokio::test]
@@ -90,7 +92,10 @@ async fn out_of_memory_is_named_and_passes() {
     config("1").await;
     let message = task("1", "tasks.add", json!([]));
     let error = bench.broker.enqueue(&message, "g").await.expect_err("no memory");
-    assert!(matches!(error, SendError::Refused { .. }) && error.is_transient(), "{error:?}");
+    assert!(
+        matches!(error, SendError::Refused { .. }) && error.is_transient(),
+        "{error:?}"
+    );
     let text = error.to_string();
     assert!(
         text.contains("OOM command not allowed") && text.contains("raise maxmemory"),
@@ -236,5 +241,8 @@ async fn the_table_of_waiting_keys_has_a_limit() {
     let error = bench.broker.watch("main", "b", waiter("b")).expect_err("full");
     assert!(error.to_string().contains("waiting_max"), "{error}");
     let error = bench.broker.watch("other", "b", waiter("b")).expect_err("unknown");
-    assert_eq!(error.to_string(), "there is no connection `other`; the configuration has main");
+    assert_eq!(
+        error.to_string(),
+        "there is no connection `other`; the configuration has main"
+    );
 }

@@ -19,7 +19,11 @@ fn a_value_is_news_once_for_each_waiter() {
     assert_eq!(waiting.deliver("k", b"1", false), to(&["a"]));
     assert_eq!(waiting.deliver("k", b"1", false), to(&[]));
     waiting.watch("k", waiter("a")).expect("room");
-    assert_eq!(waiting.deliver("k", b"1", false), to(&[]), "the same waiter again changes nothing");
+    assert_eq!(
+        waiting.deliver("k", b"1", false),
+        to(&[]),
+        "the same waiter again changes nothing"
+    );
     waiting.watch("k", waiter("b")).expect("room");
     assert_eq!(waiting.deliver("k", b"1", false), to(&["a", "b"]));
     assert_eq!(waiting.deliver("other", b"1", false), to(&[]));

@@ -66,7 +66,11 @@ async fn a_revocation_without_an_answer_is_given_up() {
     settings.revoke_ttl = Duration::from_millis(200);
     let mut bench = Bench::start(settings).await;
     bench.up().await;
-    bench.broker.broadcast(&revocation("1", false)).await.expect("published");
+    bench
+        .broker
+        .broadcast(&revocation("1", false))
+        .await
+        .expect("published");
     assert_eq!(bench.settled().await, (key("1"), RevocationEnd::Unanswered));
     assert_eq!(bench.broker.status()[0].waiting, 0);
 }
@@ -95,8 +99,16 @@ async fn only_revocations_are_broadcast_and_the_table_is_bounded() {
     shutdown.body = br#"{"method":"shutdown","arguments":{"task_id":"1"}}"#.to_vec().into();
     let error = bench.broker.broadcast(&shutdown).await.expect_err("not allowed");
     assert!(error.to_string().contains("\"shutdown\" is not allowed"), "{error}");
-    bench.broker.broadcast(&revocation("1", false)).await.expect("published");
-    bench.broker.broadcast(&revocation("1", false)).await.expect("the same again");
+    bench
+        .broker
+        .broadcast(&revocation("1", false))
+        .await
+        .expect("published");
+    bench
+        .broker
+        .broadcast(&revocation("1", false))
+        .await
+        .expect("the same again");
     let error = bench.broker.broadcast(&revocation("2", false)).await.expect_err("full");
     assert!(error.to_string().contains("revoking_max"), "{error}");
 }
@@ -121,7 +133,10 @@ async fn answer(client: &mut MultiplexedConnection, stream: &mut PubSubStream, n
             answer: Answer::Value(value),
         };
         let reply = reply.encode(&mailbox, &reply_to.oid, "tag").expect("encodable");
-        let _: u64 = client.lpush(mailbox.reply_list(&reply_to.oid), reply).await.expect("answered");
+        let _: u64 = client
+            .lpush(mailbox.reply_list(&reply_to.oid), reply)
+            .await
+            .expect("answered");
     }
 }
 
@@ -155,10 +170,15 @@ async fn a_wait_is_explained() {
     let server = Server::start();
     let mut bench = Bench::start(server.settings()).await;
     bench.up().await;
-    bench.broker.enqueue(&task("1", "tasks.add", json!([])), "g").await.expect("published");
+    bench
+        .broker
+        .enqueue(&task("1", "tasks.add", json!([])), "g")
+        .await
+        .expect("published");
     let text = bench.broker.explain_wait("main", "celery", "tasks.add").await;
     assert!(
-        text.as_deref().is_some_and(|text| text.starts_with("no worker listens on connection `main` (1 waiting")),
+        text.as_deref()
+            .is_some_and(|text| text.starts_with("no worker listens on connection `main` (1 waiting")),
         "{text:?}"
     );
 }
