@@ -92,7 +92,12 @@ pub trait Work: Send + Sync + 'static {
     fn names(&self) -> Vec<String>;
     /// `input` is `{"args": […], "kwargs": {…}}`. The future is dropped when the task is revoked
     /// with `terminate`.
-    fn run(&self, name: &str, id: &str, input: serde_json::Value) -> BoxFuture<'_, Result<serde_json::Value, WorkError>>;
+    fn run(
+        &self,
+        name: &str,
+        id: &str,
+        input: serde_json::Value,
+    ) -> BoxFuture<'_, Result<serde_json::Value, WorkError>>;
 }
 
 /// A failed activity, in the words of Python.
@@ -191,7 +196,9 @@ impl Broker {
             tasks,
         };
         let repeater = broker.clone();
-        broker.tasks.spawn(async move { repeater.repeat_revocations(notices).await });
+        broker
+            .tasks
+            .spawn(async move { repeater.repeat_revocations(notices).await });
         Ok(broker)
     }
 
@@ -323,7 +330,12 @@ impl Broker {
     }
 
     async fn repeat_revocations(&self, notices: mpsc::Sender<Notice>) {
-        while self.stop.run_until_cancelled(self.revocations.next_due()).await.is_some() {
+        while self
+            .stop
+            .run_until_cancelled(self.revocations.next_due())
+            .await
+            .is_some()
+        {
             let due = self.revocations.take_due();
             for (connection, revocation) in due.repeat {
                 if let Ok(connection) = self.connection(&connection) {

@@ -74,7 +74,9 @@ impl Inspection {
     }
 
     fn serves(&self, queue: &str, task: &str) -> bool {
-        self.workers.iter().any(|worker| worker.reads(queue) && worker.has(task))
+        self.workers
+            .iter()
+            .any(|worker| worker.reads(queue) && worker.has(task))
     }
 
     fn list(&self, text: impl Fn(&Worker) -> String) -> String {
@@ -99,7 +101,12 @@ impl Worker {
 }
 
 fn some(names: &[String]) -> String {
-    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ");
+    let shown = names
+        .iter()
+        .take(SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join("; ");
     match names.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),

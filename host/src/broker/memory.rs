@@ -65,10 +65,14 @@ impl Memory {
         })?;
         let priority = match message.meta.get("priority") {
             None => 0,
-            Some(text) => text.parse().ok().filter(|priority| *priority <= 9).ok_or_else(|| SendError::Invalid {
-                connection: connection(),
-                reason: format!("the priority {text:?} is not a number from 0 to 9"),
-            })?,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|priority| *priority <= 9)
+                .ok_or_else(|| SendError::Invalid {
+                    connection: connection(),
+                    reason: format!("the priority {text:?} is not a number from 0 to 9"),
+                })?,
         };
         let key = message.meta.get("result-key").cloned();
         let queued = Queued {
@@ -128,7 +132,10 @@ impl Memory {
             up: true,
             since: self.started,
             reason: None,
-            server: Some(format!("embedded worker, {} at a time", self.settings.memory.concurrency)),
+            server: Some(format!(
+                "embedded worker, {} at a time",
+                self.settings.memory.concurrency
+            )),
             waiting: self.deliveries.waiting().len(),
             revoking: 0,
         }
@@ -157,7 +164,11 @@ impl Memory {
                 names.join(", ")
             ));
         }
-        let queue = if queue.is_empty() { &self.settings.default_queue } else { queue };
+        let queue = if queue.is_empty() {
+            &self.settings.default_queue
+        } else {
+            queue
+        };
         match lock(&self.state).waiting_in(queue) {
             0 => None,
             waiting => Some(format!("queue `{queue}`: {waiting} waiting")),

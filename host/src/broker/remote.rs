@@ -1,6 +1,6 @@
 //! A connection to real workers: one link to the broker for commands, one to the result backend
-//! for the subscription. They are apart even on the same server, because a result above 31 MB
-//! makes Redis cut the subscriber off.
+//! (subscribing and reading) for results. They are apart even on the same server, because a result
+//! above 31 MB makes Redis cut the subscriber off.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,7 +98,9 @@ impl Remote {
         let (link, token) = (self.backend.clone(), stop.clone());
         let (deliveries, sweep) = (self.deliveries.clone(), self.settings.sweep);
         tasks.spawn(async move {
-            token.run_until_cancelled(results::keep(&link, &deliveries, sweep)).await;
+            token
+                .run_until_cancelled(results::keep(&link, &deliveries, sweep))
+                .await;
             link.clear();
         });
     }
@@ -156,9 +158,12 @@ impl Remote {
     fn list(&self, message: &Message) -> Result<String, SendError> {
         let priority = match message.meta.get("priority") {
             None => None,
-            Some(text) => Some(text.parse::<u8>().ok().filter(|priority| *priority <= 9).ok_or_else(|| {
-                self.invalid(format!("the priority {text:?} is not a number from 0 to 9"))
-            })?),
+            Some(text) => Some(
+                text.parse::<u8>()
+                    .ok()
+                    .filter(|priority| *priority <= 9)
+                    .ok_or_else(|| self.invalid(format!("the priority {text:?} is not a number from 0 to 9")))?,
+            ),
         };
         let queue = match message.destination.as_str() {
             "" => &self.settings.default_queue,

@@ -67,7 +67,9 @@ impl Revocation {
         };
         if !(1..=MAX_IDS).contains(&ids.len()) {
             let count = ids.len();
-            return Err(invalid(format!("a revocation of {count} task ids; it takes 1 to {MAX_IDS}")));
+            return Err(invalid(format!(
+                "a revocation of {count} task ids; it takes 1 to {MAX_IDS}"
+            )));
         }
         let signal = match body.arguments.signal.as_deref() {
             None | Some("SIGTERM" | "TERM") => Signal::Term,

@@ -127,7 +127,8 @@ impl Waiting {
             .entries
             .get(key)
             .is_some_and(|entry| entry.waiters.is_empty() && !entry.revoking);
-        if idle && let Some((key, entry)) = self.entries.remove_entry(key)
+        if idle
+            && let Some((key, entry)) = self.entries.remove_entry(key)
             && entry.subscribed
         {
             self.dropped.push(key);

@@ -67,7 +67,9 @@ impl Memory {
     }
 
     async fn perform(&self, received: Received, token: &CancellationToken) -> Ended {
-        let TaskMessage { id, task, args, kwargs, .. } = received.message;
+        let TaskMessage {
+            id, task, args, kwargs, ..
+        } = received.message;
         if lock(&self.state).is_revoked(&id) && !token.is_cancelled() {
             return Ended::Revoked("revoked");
         }
@@ -84,7 +86,11 @@ impl Memory {
             Some(Ok(Ok(value))) => Ended::Success(value),
             Some(Ok(Err(error))) => failure(error),
             Some(Err(_panic)) => Ended::Failure(
-                Exception::new("WorkerLostError", "billiard.exceptions", "the activity panicked; see the host's log"),
+                Exception::new(
+                    "WorkerLostError",
+                    "billiard.exceptions",
+                    "the activity panicked; see the host's log",
+                ),
                 None,
             ),
         }

@@ -97,6 +97,10 @@ fn certificates(name: &str, tls: &Tls) -> Result<TlsCertificates, Error> {
         }),
         (None, _) => None,
     };
-    let root_cert = tls.ca_certs.as_ref().map(|path| read("ssl_ca_certs", path)).transpose()?;
+    let root_cert = tls
+        .ca_certs
+        .as_ref()
+        .map(|path| read("ssl_ca_certs", path))
+        .transpose()?;
     Ok(TlsCertificates { client_tls, root_cert })
 }

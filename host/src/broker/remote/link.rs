@@ -35,6 +35,10 @@ pub(crate) struct Link {
 /// A connection that works now.
 pub(crate) struct Live {
     pub(crate) connection: MultiplexedConnection,
+    /// Of the backend: a second connection for reading, that never subscribes. On one with
+    /// subscriptions the server counts every answer against the limit for subscribers, so a
+    /// result above it could not even be read.
+    pub(crate) reading: MultiplexedConnection,
     gone: CancellationToken,
 }
 
@@ -100,10 +104,19 @@ impl Link {
             .set_push_sender(gate.sink(gone.clone()));
         let client = &self.place.client;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let reading = match self.side {
+            Side::Broker => connection.clone(),
+            Side::Backend => client.get_multiplexed_async_connection_with_config(&config).await?,
+        };
         // A server that is loading accepts connections and refuses commands.
         let _pong: String = redis::cmd("PING").query_async(&mut connection).await?;
         let server = version(&mut connection).await;
-        Ok((Live { connection, gone }, server))
+        let live = Live {
+            connection,
+            reading,
+            gone,
+        };
+        Ok((live, server))
     }
 
     pub(crate) async fn lost(&self, reason: &str) {

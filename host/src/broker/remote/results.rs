@@ -30,7 +30,8 @@ pub(crate) async fn keep(link: &Link, deliveries: &Arc<Deliveries>, sweep: Durat
     loop {
         let live = link.connect(&gate, &mut backoff).await;
         let mut reader = Reader {
-            connection: live.connection.clone(),
+            subscriber: live.connection.clone(),
+            reading: live.reading.clone(),
             deliveries,
             gate: &gate,
             pushes: &mut pushes,
@@ -67,7 +68,8 @@ impl From<NobodyListens> for End {
 }
 
 struct Reader<'a> {
-    connection: MultiplexedConnection,
+    subscriber: MultiplexedConnection,
+    reading: MultiplexedConnection,
     deliveries: &'a Arc<Deliveries>,
     gate: &'a Arc<Gate>,
     pushes: &'a mut mpsc::Receiver<Push>,
@@ -153,14 +155,16 @@ impl Reader<'_> {
     async fn subscribe(&mut self, keys: &[Box<str>]) -> Result<(), End> {
         let new: Vec<Box<str>> = {
             let waiting = self.deliveries.waiting();
-            let open = keys.iter().filter(|key| waiting.is_open(key) && !waiting.is_subscribed(key));
+            let open = keys
+                .iter()
+                .filter(|key| waiting.is_open(key) && !waiting.is_subscribed(key));
             open.cloned().collect()
         };
         if new.is_empty() {
             return Ok(());
         }
         let names: Vec<&str> = new.iter().map(|key| &**key).collect();
-        self.connection.subscribe(&names).await?;
+        self.subscriber.subscribe(&names).await?;
         self.deliveries.waiting().mark_subscribed(&new);
         Ok(())
     }
@@ -169,7 +173,7 @@ impl Reader<'_> {
         let dropped = self.deliveries.waiting().take_dropped(min);
         for keys in dropped.chunks(CHUNK) {
             let names: Vec<&str> = keys.iter().map(|key| &**key).collect();
-            self.connection.unsubscribe(&names).await?;
+            self.subscriber.unsubscribe(&names).await?;
         }
         Ok(())
     }
@@ -180,7 +184,7 @@ impl Reader<'_> {
             for key in keys {
                 command.arg(&**key);
             }
-            let values: Vec<Value> = command.query_async(&mut self.connection).await?;
+            let values: Vec<Value> = command.query_async(&mut self.reading).await?;
             let mut size = 0;
             for (key, value) in keys.iter().zip(values) {
                 if let Value::BulkString(value) = value {

@@ -51,6 +51,10 @@ impl Remote {
     }
 
     pub(crate) async fn explain_wait(&self, queue: &str, task: &str) -> Option<String> {
+        let queue = match queue {
+            "" => &self.settings.default_queue,
+            queue => queue,
+        };
         let mut cache = self.inspection.0.lock().await;
         let fresh = cache.as_ref().is_some_and(|(at, _)| at.elapsed() < FRESH);
         if !fresh {
@@ -69,10 +73,6 @@ impl Remote {
 
     /// Messages in all lists of a queue.
     async fn waiting_in(&self, queue: &str) -> Result<u64, SendError> {
-        let queue = match queue {
-            "" => &self.settings.default_queue,
-            queue => queue,
-        };
         let mut pipe = redis::pipe();
         for list in self.settings.layout.lists(queue) {
             pipe.cmd("LLEN").arg(list);
