@@ -72,15 +72,15 @@ impl HostBuilder {
         let folder = tempfile::tempdir().expect("a folder");
         let at = folder.path();
         let config = format!(
-            "database:\n  db_url: sqlite:///{}\nstore:\n  dir: {}\nplugins:\n  dir: {}\n  cache_dir: {}\n{}",
+            "database:\n  db_url: sqlite:///{}\nstore:\n  dir: {}\nplugins:\n  dir: {}\n  cache_dir: {}\n  key_file: {}\n{}",
             at.join("grepx-master.db").display(),
             at.join("state").display(),
             provided("GREPX_TEST_PLUGINS").display(),
             // Compiled code is shared by all tests, as it would be by all starts of a host.
             provided("GREPX_TEST_PLUGINS").join("target/cache").display(),
+            provided("GREPX_TEST_PLUGINS").join("target/cache.key").display(),
             self.config
         );
-        let config = config.replace("sqlite:////", "sqlite:////");
         std::fs::write(at.join("config.yaml"), config).expect("the configuration");
         std::fs::write(at.join("flows.yaml"), self.flows).expect("the flows");
         let host = Host {
@@ -156,7 +156,7 @@ impl Host {
         let mut process = Process::start(command, &log);
         let line = process.wait_for_line("\"serving\"");
         let line: Value = serde_json::from_str(&line).expect("the log is JSON");
-        let address = line["fields"]["address"].as_str().expect("the line has the address");
+        let address = line["address"].as_str().expect("the line has the address");
         self.url = format!("http://{address}/api");
         self.process = Some(process);
     }
