@@ -9,7 +9,6 @@ pub(crate) mod kinds;
 mod shutdown;
 mod worker;
 
-
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -75,7 +74,10 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let grace = settings.server.shutdown_grace;
     let drained = tokio::time::timeout(grace, take_apart(&runner, broker, opened.store)).await;
     if drained.is_err() {
-        tracing::warn!(seconds = grace.as_secs(), "not everything was put away in time; the next start picks it up");
+        tracing::warn!(
+            seconds = grace.as_secs(),
+            "not everything was put away in time; the next start picks it up"
+        );
     }
     serving.abort();
     Ok(())

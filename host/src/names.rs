@@ -9,8 +9,8 @@ const QUALITIES: [&str; 32] = [
 ];
 const ANIMALS: [&str; 32] = [
     "badger", "beaver", "bison", "crane", "dolphin", "eagle", "falcon", "ferret", "finch", "gecko", "hare", "heron",
-    "ibex", "jackdaw", "kestrel", "lark", "lynx", "marten", "mole", "newt", "otter", "owl", "panda", "puffin",
-    "raven", "robin", "salmon", "seal", "stork", "swan", "weasel", "wren",
+    "ibex", "jackdaw", "kestrel", "lark", "lynx", "marten", "mole", "newt", "otter", "owl", "panda", "puffin", "raven",
+    "robin", "salmon", "seal", "stork", "swan", "weasel", "wren",
 ];
 
 /// A name for the run with this id; always the same one.

@@ -166,7 +166,10 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
     }
     world.outbox.read_back().await?;
     crate::task::spawn("admissions", admission::deliver(runner.clone(), parts.admissions));
-    crate::task::spawn("notices", outbox::deliver(runner.clone(), world.outbox.clone(), parts.notices));
+    crate::task::spawn(
+        "notices",
+        outbox::deliver(runner.clone(), world.outbox.clone(), parts.notices),
+    );
     Ok(runner)
 }
 
@@ -196,7 +199,9 @@ impl Runner {
             tags: request.tags,
             idempotency_key: request.idempotency_key,
             work_pool: deployment.map(|one| one.work_pool.clone()),
-            work_queue: request.work_queue.or_else(|| deployment.map(|one| one.work_queue.clone())),
+            work_queue: request
+                .work_queue
+                .or_else(|| deployment.map(|one| one.work_queue.clone())),
             created_at: now,
             expected_start: request.start_at.unwrap_or(now),
             auto_scheduled: false,
@@ -256,7 +261,9 @@ impl Runner {
         }
         let json = serde_json::to_value(&*flow.definition).expect("a definition is JSON");
         let json = Json::from(&json);
-        self.store.put_definition(flow.digest.clone(), flow.name.clone(), json, now).await?;
+        self.store
+            .put_definition(flow.digest.clone(), flow.name.clone(), json, now)
+            .await?;
         let mut kept = kept();
         if kept.len() >= DEFINITIONS_KEPT {
             kept.clear();

@@ -24,7 +24,11 @@ where
                     .map(String::as_str)
                     .or_else(|| panic.downcast_ref::<&str>().copied())
                     .unwrap_or("no text");
-                tracing::error!(task = name, panic = text, "a background task panicked; please report it");
+                tracing::error!(
+                    task = name,
+                    panic = text,
+                    "a background task panicked; please report it"
+                );
                 None
             }
         }

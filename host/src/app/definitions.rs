@@ -86,7 +86,10 @@ impl Live {
         let before = self.catalog.load_full();
         tell(&before, &next);
         if let Err(error) = self.store.sync_pools(limits(&next)).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "the limits of the work pools were not taken over");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the limits of the work pools were not taken over"
+            );
         }
         self.catalog.store(Arc::new(next));
     }
@@ -135,7 +138,11 @@ fn tell(before: &Catalog, next: &Catalog) {
         problems = next.problems.len(),
         "definitions loaded"
     );
-    for problem in next.problems.iter().filter(|problem| !before.problems.contains(problem)) {
+    for problem in next
+        .problems
+        .iter()
+        .filter(|problem| !before.problems.contains(problem))
+    {
         tracing::warn!(%problem, "definition problem");
     }
 }

@@ -42,7 +42,12 @@ impl Kinds for LoadedKinds {
 
 pub(crate) fn plugin_settings(settings: &Settings) -> anyhow::Result<plugins::Settings> {
     let own = &settings.plugins;
-    let kinds: BTreeSet<&String> = own.limits.keys().chain(own.settings.keys()).chain(own.grants.keys()).collect();
+    let kinds: BTreeSet<&String> = own
+        .limits
+        .keys()
+        .chain(own.settings.keys())
+        .chain(own.grants.keys())
+        .collect();
     let mut per_plugin = BTreeMap::new();
     for kind in kinds {
         let limits = own.limits.get(kind);

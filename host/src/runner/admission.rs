@@ -26,7 +26,10 @@ pub(crate) async fn read_back(world: &World) -> Result<Vec<Live>, store::Error> 
         match one.and_then(|one| live(&mut plans, one)) {
             Ok(live) => all.push(live),
             Err(error) if matches!(error, store::Error::Unreadable { .. }) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a flow run cannot go on; the others do");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a flow run cannot go on; the others do"
+                );
             }
             Err(error) => return Err(error),
         }
@@ -39,13 +42,12 @@ fn live(plans: &mut HashMap<String, Arc<Plan>>, stored: LiveRun) -> Result<Live,
     let plan = match plans.get(&digest) {
         Some(plan) => plan.clone(),
         None => {
-            let definition = serde_json::from_str(stored.definition.as_str()).map_err(|source| {
-                store::Error::Unreadable {
+            let definition =
+                serde_json::from_str(stored.definition.as_str()).map_err(|source| store::Error::Unreadable {
                     run: stored.run.id,
                     what: format!("its definition {digest}"),
                     source: Some(Arc::new(source)),
-                }
-            })?;
+                })?;
             let plan = Arc::new(Plan::new(Arc::new(definition)));
             plans.insert(digest, plan.clone());
             plan
@@ -73,7 +75,9 @@ pub(crate) async fn reload(world: &World, runner: &Runner, run: FlowRunId) {
 }
 
 async fn read_one(world: &World, run: FlowRunId) -> Result<Option<Live>, store::Error> {
-    let Some(found) = world.store.flow_run(run).await? else { return Ok(None) };
+    let Some(found) = world.store.flow_run(run).await? else {
+        return Ok(None);
+    };
     if found.state.state_type.is_terminal() {
         return Ok(None);
     }

@@ -144,7 +144,9 @@ pub(crate) fn start_child(
     crate::task::spawn("child", async move {
         if let Err(error) = begin_child(&world, &runner, &parent, child).await {
             let outcome = Outcome::Failed(error);
-            runner.outcome(parent.run, parent.node, parent.attempt, parent.key, outcome).await;
+            runner
+                .outcome(parent.run, parent.node, parent.attempt, parent.key, outcome)
+                .await;
         }
     });
 }
@@ -194,7 +196,9 @@ async fn begin_child(world: &World, runner: &Runner, parent: &Parent, child: Chi
 pub(crate) fn tell_parent(world: &World, runner: &Runner, run: FlowRunId) {
     let (store, runner) = (world.store.clone(), runner.clone());
     crate::task::spawn("parent", async move {
-        let Ok(Some(child)) = store.flow_run(run).await else { return };
+        let Ok(Some(child)) = store.flow_run(run).await else {
+            return;
+        };
         let Some(parent) = child.run.parent else { return };
         let state = &child.state;
         if !state.state_type.is_terminal() {
@@ -208,6 +212,8 @@ pub(crate) fn tell_parent(world: &World, runner: &Runner, run: FlowRunId) {
             "message": state.message,
             "completed": state.state_type == StateType::Completed,
         })));
-        runner.outcome(parent.run, parent.node, parent.attempt, parent.key, outcome).await;
+        runner
+            .outcome(parent.run, parent.node, parent.attempt, parent.key, outcome)
+            .await;
     });
 }

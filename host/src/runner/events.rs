@@ -3,9 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use grepx_engine::{
-    Due, ErrorClass, Event, Fact, Mark, NodeId, Op, Outcome, Record, Rejected, TaskError, Timestamp,
-};
+use grepx_engine::{Due, ErrorClass, Event, Fact, Mark, NodeId, Op, Outcome, Record, Rejected, TaskError, Timestamp};
 
 use crate::broker::{Broker, SendError, Waiter};
 
@@ -269,11 +267,16 @@ impl Live {
             open
         });
         let watching = &self.watching;
-        self.queued.retain(|node, _| watching.keys().any(|(place, _)| place == node));
+        self.queued
+            .retain(|node, _| watching.keys().any(|(place, _)| place == node));
     }
 
     pub(crate) fn finish_work(&mut self, node: NodeId, work: Work, ticket: u64) {
-        if self.inflight.get(&(node, work)).is_some_and(|(known, _)| *known == ticket) {
+        if self
+            .inflight
+            .get(&(node, work))
+            .is_some_and(|(known, _)| *known == ticket)
+        {
             self.inflight.remove(&(node, work));
         }
     }
@@ -306,4 +309,5 @@ fn unwatch(broker: &Broker, run: grepx_engine::FlowRunId, node: NodeId, key: &st
     broker.unwatch(&watched.connection, &watched.key, &waiter);
 }
 
-pub(crate) type Future = std::pin::Pin<Box<dyn std::future::Future<Output = (Answer, Vec<crate::store::LogRow>)> + Send>>;
+pub(crate) type Future =
+    std::pin::Pin<Box<dyn std::future::Future<Output = (Answer, Vec<crate::store::LogRow>)> + Send>>;

@@ -24,17 +24,29 @@ fn of_run(run: &Run, fact: &Fact) -> Option<(u8, String)> {
     Some(match fact {
         Fact::Scheduled { .. } => (INFO, format!("Flow run of {:?} created.", run.definition().flow)),
         Fact::Started => (INFO, "Flow run started.".to_owned()),
-        Fact::Paused => (INFO, "Flow run paused: what runs goes on, nothing new starts.".to_owned()),
-        Fact::Resumed => (INFO, "Flow run resumed; it waits for a slot of its work pool.".to_owned()),
+        Fact::Paused => (
+            INFO,
+            "Flow run paused: what runs goes on, nothing new starts.".to_owned(),
+        ),
+        Fact::Resumed => (
+            INFO,
+            "Flow run resumed; it waits for a slot of its work pool.".to_owned(),
+        ),
         Fact::CancelAsked { reason } => (WARNING, format!("Flow run is being cancelled: {reason}")),
         Fact::FlowTimedOut { limit_ms } => (
             ERROR,
-            format!("Flow run took longer than timeout_seconds = {}; it is being stopped.", limit_ms / 1_000),
+            format!(
+                "Flow run took longer than timeout_seconds = {}; it is being stopped.",
+                limit_ms / 1_000
+            ),
         ),
         Fact::Finished { .. } => {
             let state = run.state();
             let level = if state.name == "Completed" { INFO } else { ERROR };
-            (level, format!("Flow run ended {}. {}", state.name, state.message.unwrap_or_default()))
+            (
+                level,
+                format!("Flow run ended {}. {}", state.name, state.message.unwrap_or_default()),
+            )
         }
         _ => return None,
     })
@@ -60,14 +72,25 @@ fn of_node(run: &Run, record: &Record) -> Option<(u8, String)> {
             reason: StopReason::TimedOut,
             attempt,
             ..
-        } => (WARNING, format!("{name}, attempt {attempt}, timed out; it is being stopped.")),
+        } => (
+            WARNING,
+            format!("{name}, attempt {attempt}, timed out; it is being stopped."),
+        ),
         Fact::RetryPlanned { attempt, start_at, .. } => (
             INFO,
-            format!("{name} will be tried again in {} ms: attempt {attempt}.", start_at.since_ms(record.at)),
+            format!(
+                "{name} will be tried again in {} ms: attempt {attempt}.",
+                start_at.since_ms(record.at)
+            ),
         ),
         Fact::Failed { error, reason, .. } => (
             ERROR,
-            format!("{name} failed: {} ({}; {reason}){}", error.message, error.code, traceback(error)),
+            format!(
+                "{name} failed: {} ({}; {reason}){}",
+                error.message,
+                error.code,
+                traceback(error)
+            ),
         ),
         Fact::Cancelled { .. } => (WARNING, format!("{name} cancelled.")),
         _ => return None,

@@ -70,7 +70,11 @@ impl Send {
 
     /// Under this name a publication happens once, however often it is tried.
     fn guard(&self) -> String {
-        format!("{}:{}", self.new.node.run_id(self.run).attempt_key(self.new.attempt), self.new.key)
+        format!(
+            "{}:{}",
+            self.new.node.run_id(self.run).attempt_key(self.new.attempt),
+            self.new.key
+        )
     }
 }
 
@@ -110,7 +114,11 @@ impl Outbox {
         if sends.is_empty() {
             return;
         }
-        let sends = ids.into_iter().zip(sends).map(|(id, new)| Send { id, run, new }).collect();
+        let sends = ids
+            .into_iter()
+            .zip(sends)
+            .map(|(id, new)| Send { id, run, new })
+            .collect();
         self.start(sends);
     }
 
@@ -159,7 +167,10 @@ impl Outbox {
                         self.explain(send, None).await;
                     }
                     if let Err(error) = self.0.store.mark_sent(vec![send.id], crate::clock::now()).await {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "a send could not be marked; it is guarded against repetition");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "a send could not be marked; it is guarded against repetition"
+                        );
                     }
                     return;
                 }
@@ -181,7 +192,8 @@ impl Outbox {
     async fn broadcast(&self, send: &Send, message: &Message) {
         if let Some(key) = message.meta.get("until-reply") {
             // The broker repeats it until it is settled; then the row goes.
-            self.revoking().insert((message.connection.clone(), key.clone()), send.id);
+            self.revoking()
+                .insert((message.connection.clone(), key.clone()), send.id);
             if let Err(error) = self.0.broker.broadcast(message).await {
                 tracing::debug!(run = %send.run, %error, "a revocation was not published yet");
             }
@@ -239,7 +251,10 @@ impl Outbox {
 
     async fn done(&self, id: SendId) {
         if let Err(error) = self.0.store.drop_sends(vec![id]).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a row of the outbox stays until the next start");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a row of the outbox stays until the next start"
+            );
         }
     }
 
@@ -255,7 +270,10 @@ impl Outbox {
     async fn failed(&self, send: &Send, error: &SendError) {
         let outcome = Outcome::Failed(TaskError::new(ErrorClass::Permanent, "not-sent", error.to_string()));
         let new = &send.new;
-        self.0.runner.outcome(send.run, new.node, new.attempt, new.key.clone(), outcome).await;
+        self.0
+            .runner
+            .outcome(send.run, new.node, new.attempt, new.key.clone(), outcome)
+            .await;
     }
 }
 
@@ -265,7 +283,9 @@ pub(crate) async fn deliver(runner: Runner, outbox: Outbox, mut notices: mpsc::R
         match notice {
             Notice::Value { waiter, value } => {
                 let outcome = Outcome::Reply(value);
-                runner.outcome(waiter.run, waiter.node, waiter.attempt, waiter.key, outcome).await;
+                runner
+                    .outcome(waiter.run, waiter.node, waiter.attempt, waiter.key, outcome)
+                    .await;
             }
             Notice::Up { connection } => {
                 tracing::info!(%connection, "connection is up");

@@ -61,7 +61,10 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
                 let sink = Arc::new(log.clone());
                 let timeout = task.timeout_seconds.map(Duration::from_secs);
                 let policy = &world.settings.policy;
-                let limit = world.plugins.time_limit(policy, &ctx, timeout, &task.retry_config, sink).await;
+                let limit = world
+                    .plugins
+                    .time_limit(policy, &ctx, timeout, &task.retry_config, sink)
+                    .await;
                 match limit {
                     Ok(limit) => Prepared::Run {
                         input: Json::from(&input),
@@ -90,11 +93,16 @@ fn sources(live: &Live, node: NodeId) -> HashMap<String, Source> {
         if !live.run.has_result(node) {
             return None;
         }
-        Some(live.result(node).map_or(Found::Stored(node), |result| Found::Here(result.clone())))
+        Some(
+            live.result(node)
+                .map_or(Found::Stored(node), |result| Found::Here(result.clone())),
+        )
     };
     let mut sources = HashMap::new();
     for name in live.plan.task(node).reads() {
-        let Some(task) = live.plan.definition.find(&name) else { continue };
+        let Some(task) = live.plan.definition.find(&name) else {
+            continue;
+        };
         let source = match live.run.items(task) {
             Some(count) => Source::Many((0..count).map(|index| find(NodeId::item(task, index))).collect()),
             None => Source::One(find(NodeId::task(task))),
@@ -161,7 +169,9 @@ impl Job {
         };
         if item.is_none() {
             if let Some(condition) = &plan.run_if
-                && !compiled(condition)?.eval_bool(&context).map_err(|error| invalid(&error))?
+                && !compiled(condition)?
+                    .eval_bool(&context)
+                    .map_err(|error| invalid(&error))?
             {
                 let text = task.run_if.as_deref().unwrap_or_default();
                 return Ok(Evaluated::Skip(format!("run_if is false: {text}")));
@@ -188,7 +198,11 @@ impl Job {
             Err(problems) => Err(TaskError::new(
                 ErrorClass::InvalidInput,
                 "input-does-not-fit",
-                format!("the input does not fit the schema of kind {}: {}", task.kind, problems.join("; ")),
+                format!(
+                    "the input does not fit the schema of kind {}: {}",
+                    task.kind,
+                    problems.join("; ")
+                ),
             )),
         }
     }

@@ -37,17 +37,27 @@ pub(crate) enum Mail {
     /// Work that was dispatched is over.
     Done(Box<Done>),
     /// A commit is in the store; what waited for it may be done.
-    Committed { run: FlowRunId, perform: Vec<Due> },
+    Committed {
+        run: FlowRunId,
+        perform: Vec<Due>,
+    },
     /// A commit is not in the store, so memory is wrong.
-    Reload { run: FlowRunId },
-    Reloaded { run: FlowRunId, live: Option<Box<Live>> },
+    Reload {
+        run: FlowRunId,
+    },
+    Reloaded {
+        run: FlowRunId,
+        live: Option<Box<Live>>,
+    },
     /// Why nobody takes the messages of these nodes; `None` when it is not known any more.
     Explained {
         run: FlowRunId,
         node: NodeId,
         reason: Option<String>,
     },
-    Drain { reply: oneshot::Sender<()> },
+    Drain {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 #[derive(Debug)]
@@ -170,12 +180,7 @@ impl Shard {
         }
     }
 
-    fn create(
-        &mut self,
-        new: NewRun,
-        definition: Arc<Definition>,
-        reply: oneshot::Sender<Result<Triggered, Error>>,
-    ) {
+    fn create(&mut self, new: NewRun, definition: Arc<Definition>, reply: oneshot::Sender<Result<Triggered, Error>>) {
         let now = clock::now();
         let id = new.id;
         let mut run = Run::new(id, definition.clone());
@@ -247,7 +252,9 @@ impl Shard {
     }
 
     fn done(&mut self, done: Done) {
-        let Some(live) = self.live.get_mut(&done.run) else { return };
+        let Some(live) = self.live.get_mut(&done.run) else {
+            return;
+        };
         live.finish_work(done.node, done.work, done.ticket);
         live.draft.log(done.logs);
         match done.answer {
@@ -332,7 +339,9 @@ impl Shard {
             let finished = live.run.is_finished();
             if !live.draft.is_empty() {
                 let (commit, after) = draft::take(live);
-                let Ok(permit) = self.world.store.reserve().await else { return };
+                let Ok(permit) = self.world.store.reserve().await else {
+                    return;
+                };
                 let receipt = permit.submit(commit);
                 if self.commits.send((receipt, run, after)).is_err() {
                     return;
