@@ -1,6 +1,8 @@
 //! Measures calls of an activity, each in a fresh instance:
 //! `cargo run --release --example plugin_calls -- plugins noop`.
 
+#![allow(clippy::disallowed_methods, reason = "a measurement outside of the host")]
+
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

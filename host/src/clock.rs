@@ -8,8 +8,16 @@ use grepx_engine::Timestamp;
 
 /// The wall clock, UTC, to the millisecond.
 #[must_use]
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn now() -> Timestamp {
     Timestamp(Utc::now().timestamp_millis())
+}
+
+/// The wall clock as the system has it.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn system() -> std::time::SystemTime {
+    std::time::SystemTime::now()
 }
 
 /// RFC 3339 in UTC with milliseconds: `2026-03-01T12:00:00.250Z`. An instant outside the years

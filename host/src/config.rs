@@ -16,12 +16,14 @@ use serde_json::{Map, Value};
 
 use crate::yaml::Mistakes;
 
+mod database_url;
 mod environment;
 mod load;
 mod mask;
 mod resolve;
 mod shape;
 
+pub use database_url::{DatabaseUrlError, sqlite_path};
 pub use load::{CONFIG_FILE_DEFAULT, ENV_FILE_NAME, Options};
 pub use mask::mask_url;
 

@@ -250,7 +250,7 @@ impl Expression {
         ExpressionError::Type {
             source_text: self.excerpt(),
             expected,
-            found: crate::definitions::describe(found),
+            found: crate::yaml::describe(found),
         }
     }
 

@@ -12,6 +12,11 @@
 //!
 //! What a run *is* stands in `grepx-engine`, what Celery says in `grepx-celery`: both pure.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests open databases and spawn as they need")
+)]
+
 pub mod api;
 pub mod app;
 pub mod broker;

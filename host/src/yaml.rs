@@ -211,5 +211,17 @@ fn number(text: &str) -> Option<Number> {
     unsigned.parse::<f64>().ok().and_then(Number::from_f64)
 }
 
+/// `value` in the words of a message.
+pub(crate) fn describe(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Null => "null".to_owned(),
+        serde_json::Value::Bool(flag) => format!("the flag {flag}"),
+        serde_json::Value::Number(number) => format!("the number {number}"),
+        serde_json::Value::String(text) => format!("the text {:?}", excerpt(text)),
+        serde_json::Value::Array(items) => format!("a list of {}", items.len()),
+        serde_json::Value::Object(_) => "an object".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests;

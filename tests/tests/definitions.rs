@@ -1,5 +1,7 @@
 //! Definitions are live, tolerant and told about: the database changes under a serving host.
 
+#![allow(clippy::disallowed_methods, reason = "the test changes the database under the host")]
+
 use grepx_tests::{Host, wait_for};
 use serde_json::{Value, json};
 

@@ -11,7 +11,7 @@ use crate::plugins::{self, PluginSettings, Plugins, Role};
 
 /// Answers for what is loaded now.
 #[derive(Debug, Clone)]
-pub struct LoadedKinds(pub Plugins);
+pub(crate) struct LoadedKinds(pub(crate) Plugins);
 
 impl Kinds for LoadedKinds {
     fn check(&self, kind: &str, input: &Value, dynamic_inputs: bool) -> Result<(), KindProblem> {

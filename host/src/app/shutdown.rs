@@ -1,5 +1,7 @@
 //! Signals: the first one asks to stop, the second one stops at once.
 
+#![allow(clippy::disallowed_methods, reason = "a second signal ends the program")]
+
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;

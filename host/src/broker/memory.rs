@@ -5,6 +5,7 @@
 //! Nothing outlives the process, everything is bounded, and a full queue refuses. Absent: ETA,
 //! canvas, retries by the task, time limits.
 
+use chrono::{DateTime, Utc};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -39,7 +40,7 @@ impl Memory {
             deliveries,
             work,
             filled: Notify::new(),
-            started: SystemTime::now(),
+            started: crate::clock::system(),
             settings,
         })
     }
@@ -207,5 +208,5 @@ impl Memory {
 
 /// ISO 8601 with the offset, as Python writes it.
 fn now() -> String {
-    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false)
+    DateTime::<Utc>::from(crate::clock::system()).to_rfc3339_opts(chrono::SecondsFormat::Micros, false)
 }

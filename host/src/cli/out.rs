@@ -3,6 +3,8 @@
 //!
 //! Absent on purpose: log lines (`telemetry`) and progress bars.
 
+#![allow(clippy::disallowed_methods, reason = "a closed pipe ends the program")]
+
 use std::io::{self, ErrorKind, IsTerminal as _};
 
 use comfy_table::{ContentArrangement, Table, presets};

@@ -103,7 +103,7 @@ impl<'a> Resolver<'a> {
         } else if db_url.is_empty() {
             let message = "database.db_url is missing; write sqlite:///path/to/grepx-master.db";
             self.mistake(&path, message.to_owned());
-        } else if let Err(error) = crate::definitions::sqlite_path(&db_url) {
+        } else if let Err(error) = super::sqlite_path(&db_url) {
             self.mistake(&path, error.to_string());
         }
         Database { db_url }

@@ -1,6 +1,11 @@
 //! Writes definitions: the only place that changes `grepx-master.db`, on a connection of its own,
 //! in one transaction, and only what a plan says.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the definitions database is written here and nowhere else"
+)]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +16,9 @@ use serde_json::Value;
 use super::plan::{Change, Plan, plan};
 use super::row::Rows;
 use super::schema::{Column, Holds, Table};
-use super::source::{SourceError, read_tables, sqlite_path};
+use crate::config::sqlite_path;
+
+use super::source::{SourceError, read_tables};
 use super::yaml::Files;
 use crate::yaml::Mistakes;
 
@@ -49,7 +56,7 @@ pub enum ApplyError {
 /// # Errors
 /// When the database is missing, unreadable or no SQLite database.
 pub fn current(url: &str, create: bool) -> Result<Rows, SourceError> {
-    let path = sqlite_path(url)?;
+    let path = sqlite_path(url).map_err(SourceError::from)?;
     if !path.exists() {
         if create {
             return Ok(Rows::default());
@@ -73,7 +80,7 @@ pub fn current(url: &str, create: bool) -> Result<Rows, SourceError> {
 /// When the database has changed since, lacks tables and `create` does not allow to make them, or
 /// refuses a row. Nothing is changed then.
 pub fn apply(url: &str, files: &Files, plan: &Plan, create: bool) -> Result<(), ApplyError> {
-    let path = sqlite_path(url)?;
+    let path = sqlite_path(url).map_err(SourceError::from)?;
     if !create && !path.exists() {
         return Err(SourceError::Missing { path }.into());
     }

@@ -145,7 +145,7 @@ impl Row {
         match self.json(column)? {
             None => Ok(None),
             Some(Value::Array(items)) => Ok(Some(items)),
-            Some(other) => Err(format!("expected a JSON list, found {}", describe(&other))),
+            Some(other) => Err(format!("expected a JSON list, found {}", crate::yaml::describe(&other))),
         }
     }
 
@@ -160,7 +160,7 @@ impl Row {
                 other => Err(format!(
                     "item {} has to be a text, found {}",
                     place + 1,
-                    describe(&other)
+                    crate::yaml::describe(&other)
                 )),
             })
             .collect()
@@ -170,7 +170,10 @@ impl Row {
         match self.json(column)? {
             None => Ok(None),
             Some(Value::Object(map)) => Ok(Some(map)),
-            Some(other) => Err(format!("expected a JSON object, found {}", describe(&other))),
+            Some(other) => Err(format!(
+                "expected a JSON object, found {}",
+                crate::yaml::describe(&other)
+            )),
         }
     }
 }
@@ -183,17 +186,5 @@ fn parse(bytes: &[u8]) -> Result<Option<Value>, String> {
             let text = crate::yaml::excerpt(&String::from_utf8_lossy(bytes));
             Err(format!("is no JSON: {error}: {text:?}"))
         }
-    }
-}
-
-/// `value` in the words of a message.
-pub(crate) fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(flag) => format!("the flag {flag}"),
-        Value::Number(number) => format!("the number {number}"),
-        Value::String(text) => format!("the text {:?}", crate::yaml::excerpt(text)),
-        Value::Array(items) => format!("a list of {}", items.len()),
-        Value::Object(_) => "an object".to_owned(),
     }
 }

@@ -3,11 +3,18 @@
 //!
 //! Absent on purpose: the meaning of rows (`compile`), PostgreSQL.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the definitions database is read here and nowhere else"
+)]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
+
+use crate::config::{self, DatabaseUrlError};
 
 use super::row::{Cell, Row, Rows};
 use super::schema::Table;
@@ -19,12 +26,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    #[error(
-        "database.db_url {url:?} is no SQLAlchemy URL of SQLite; write sqlite:///relative/path.db or sqlite:////absolute/path.db"
-    )]
-    Url { url: String },
-    #[error("database.db_url names PostgreSQL, which is not supported yet; use sqlite:///path.db")]
-    Postgres,
+    #[error(transparent)]
+    Url(#[from] DatabaseUrlError),
     #[error("there is no database {}; check database.db_url, or create one with `grepx-host apply --create`", .path.display())]
     Missing { path: PathBuf },
     #[error("{} has no table prefect_flows; check database.db_url, or create the tables with `grepx-host apply --create`", .path.display())]
@@ -73,7 +76,7 @@ impl Source {
     /// For a URL that is not one of SQLite.
     pub fn open(url: &str) -> Result<Self, SourceError> {
         Ok(Self {
-            path: sqlite_path(url)?,
+            path: config::sqlite_path(url)?,
             open: None,
             seen: None,
         })
@@ -155,23 +158,6 @@ impl Source {
             }),
             Err(source) => Err(SourceError::Read { path, source }),
         }
-    }
-}
-
-/// The file that a SQLAlchemy URL names; a relative one is relative to the working directory.
-pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf, SourceError> {
-    let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
-    let dialect = scheme.split('+').next().unwrap_or_default();
-    match dialect {
-        "postgresql" | "postgres" => Err(SourceError::Postgres),
-        "sqlite" => {
-            let path = rest.split('?').next().unwrap_or_default();
-            match path.strip_prefix('/') {
-                Some(path) if !path.is_empty() && path != ":memory:" => Ok(PathBuf::from(path)),
-                _ => Err(SourceError::Url { url: url.to_owned() }),
-            }
-        }
-        _ => Err(SourceError::Url { url: url.to_owned() }),
     }
 }
 

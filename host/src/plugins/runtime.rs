@@ -4,6 +4,8 @@
 //! The linker offers `grepx:plugin/log` and WASI 0.2 with nothing behind it: every component that
 //! a standard library builds imports files and sockets, so they have to exist, and they refuse.
 
+#![allow(clippy::disallowed_methods, reason = "the ticker is a thread of its own, not a task")]
+
 use std::path::Path;
 use std::thread;
 use std::time::Duration;

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
@@ -80,7 +80,7 @@ pub(super) async fn verify(shared: &Arc<Shared>, path: &Path) -> Result<(Build, 
         path: path.to_owned(),
         digest: hex(&compiled.digest),
         size_bytes: compiled.size_bytes,
-        loaded_at: SystemTime::now(),
+        loaded_at: crate::clock::system(),
         from_cache: compiled.from_cache,
         load_time: started.elapsed(),
         imports: compiled.imports,

@@ -33,8 +33,6 @@ pub(crate) struct Live {
     pub(crate) armed: Option<Timestamp>,
     /// Its first commit is on its way; until then nothing else may be committed.
     pub(crate) creating: bool,
-    /// Commits that the store has not confirmed.
-    pub(crate) uncommitted: u32,
 }
 
 /// What never changes about a run.
@@ -103,7 +101,6 @@ impl Live {
             draft: Draft::default(),
             armed: None,
             creating: false,
-            uncommitted: 0,
         }
     }
 

@@ -388,7 +388,7 @@ impl Shard {
         self.sweeps = self.sweeps.wrapping_add(1);
         let all = self.sweeps.is_multiple_of(FULL_SWEEP);
         for (run, live) in &mut self.live {
-            if live.creating || !(all || !live.holds.is_empty()) {
+            if live.creating || (!all && live.holds.is_empty()) {
                 continue;
             }
             self.hands.dispatch_all(live);

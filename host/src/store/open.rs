@@ -1,5 +1,10 @@
 //! Connections: how the file is opened, with which pragmas, and how its schema comes up to date.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the run database is opened here and nowhere else"
+)]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

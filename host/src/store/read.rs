@@ -81,7 +81,7 @@ impl Store {
     pub fn live_runs(&self) -> mpsc::Receiver<Result<LiveRun, Error>> {
         let (sender, runs) = mpsc::channel(LIVE_RUNS_AHEAD);
         let readers = self.0.readers.clone();
-        tokio::spawn(async move {
+        crate::task::spawn("live-runs", async move {
             let to_reader = sender.clone();
             let read = readers
                 .read(move |sql| boot::live_runs(sql, |run| to_reader.blocking_send(run).is_ok()))

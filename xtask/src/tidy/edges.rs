@@ -14,7 +14,7 @@ const RULE: &str = "module edge";
 const HOST: &str = "host/src/";
 
 /// Small modules without a direction: anybody may use them, and they use only each other.
-const COMMON: [&str; 6] = ["clock", "config", "expressions", "task", "telemetry", "yaml"];
+const COMMON: [&str; 7] = ["clock", "config", "expressions", "names", "task", "telemetry", "yaml"];
 
 /// What each module may see, beside [`COMMON`] and itself.
 const MAY_SEE: [(&str, &[&str]); 12] = [
@@ -47,7 +47,8 @@ const MAY_SEE: [(&str, &[&str]); 12] = [
     ),
     // Pages show what the API shows, from the same views.
     ("ui", &["api", "runner", "definitions", "store"]),
-    ("api", &["runner", "definitions", "store"]),
+    // Reads what plugins and brokers say of themselves; writes through the runner.
+    ("api", &["runner", "definitions", "store", "plugins", "broker"]),
     ("scheduler", &["runner", "definitions", "store"]),
     ("runner", &["definitions", "store", "plugins", "broker"]),
     ("definitions", &[]),

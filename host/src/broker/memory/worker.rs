@@ -106,7 +106,9 @@ fn failure(error: WorkError) -> Ended {
 fn is_past(expires: &str) -> bool {
     let with_offset = DateTime::parse_from_rfc3339(expires).map(|time| time.to_utc());
     let naive = || expires.parse::<NaiveDateTime>().map(|time| time.and_utc());
-    with_offset.or_else(|_| naive()).is_ok_and(|time| time < Utc::now())
+    with_offset
+        .or_else(|_| naive())
+        .is_ok_and(|time| time < DateTime::<Utc>::from(crate::clock::system()))
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -49,7 +49,7 @@ impl Health {
             inner: Mutex::new(Inner {
                 sides: [State::Unknown, State::Unknown],
                 up: None,
-                since: SystemTime::now(),
+                since: crate::clock::system(),
                 server: None,
             }),
         }
@@ -119,7 +119,7 @@ impl Inner {
             return false;
         }
         self.up = Some(up);
-        self.since = SystemTime::now();
+        self.since = crate::clock::system();
         true
     }
 }

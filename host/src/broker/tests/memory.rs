@@ -1,3 +1,5 @@
+//! The broker in the process.
+
 use std::sync::Mutex;
 
 use grepx_celery::Status;

@@ -1,3 +1,5 @@
+//! Servers that go away and come back.
+
 use std::time::Instant;
 
 use redis::AsyncCommands;

@@ -1,3 +1,5 @@
+//! Against a real redis-server.
+
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 

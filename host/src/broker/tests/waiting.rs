@@ -1,3 +1,5 @@
+//! Who waits for which key.
+
 use super::waiter;
 use crate::broker::waiting::{Delivery, LimitReached, Waiting};
 

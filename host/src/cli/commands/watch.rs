@@ -4,6 +4,11 @@
 //! Absent on purpose: a stream. Polling with a pace that follows what happens survives a restart
 //! of the server and works with any server that has Prefect's API.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a command line client waits between two questions"
+)]
+
 use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};

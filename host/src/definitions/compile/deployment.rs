@@ -11,7 +11,7 @@ use super::pool::QUEUE_DEFAULT;
 use super::{Blame, Compiler, quoted};
 use crate::definitions::catalog::deployment_id;
 use crate::definitions::row::Row;
-use crate::definitions::{CatchUp, Deployment, Flow, Overlap, Pool, ScheduleSpec, ScheduleType, Table, describe};
+use crate::definitions::{CatchUp, Deployment, Flow, Overlap, Pool, ScheduleSpec, ScheduleType, Table};
 use crate::yaml::{did_you_mean, nearest};
 
 const SCHEDULE_TYPES: &[&str] = &["cron", "interval", "rrule"];
@@ -278,7 +278,7 @@ fn parse_word<T: DeserializeOwned>(word: &str, known: &[&str]) -> Result<T, Stri
 fn schedule(item: Value, place: usize, deployment: Uuid) -> Result<ScheduleSpec, String> {
     const KNOWN: [&str; 5] = ["slug", "schedule_type", "schedule_config", "parameters", "active"];
     let Value::Object(map) = item else {
-        return Err(format!("expected an object, found {}", describe(&item)));
+        return Err(format!("expected an object, found {}", crate::yaml::describe(&item)));
     };
     let mut key = format!("{COLUMN_KEY}-{place}");
     let mut schedule_type = None;
@@ -292,7 +292,7 @@ fn schedule(item: Value, place: usize, deployment: Uuid) -> Result<ScheduleSpec,
             ("parameters", Value::Object(map)) => parameters = map,
             ("active", Value::Bool(flag)) => active = flag,
             (known, value) if KNOWN.contains(&known) => {
-                return Err(format!("{known} cannot be {}", describe(&value)));
+                return Err(format!("{known} cannot be {}", crate::yaml::describe(&value)));
             }
             (other, _) => return Err(format!("unknown key {other:?}{}", did_you_mean(other, KNOWN))),
         }

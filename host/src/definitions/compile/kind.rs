@@ -2,14 +2,16 @@
 
 use serde_json::{Map, Value};
 
-use crate::definitions::describe;
 
 /// (key, fault) of every known key that holds the wrong thing. Other keys are the retry kind's own.
 pub(super) fn retry_config(config: &Map<String, Value>) -> Vec<(&'static str, String)> {
     let mut faults = Vec::new();
     let mut check = |key: &'static str, expected: &str, fits: fn(&Value) -> bool| {
         if let Some(value) = config.get(key).filter(|value| !value.is_null() && !fits(value)) {
-            faults.push((key, format!("{key} has to be {expected}, found {}", describe(value))));
+            faults.push((
+                key,
+                format!("{key} has to be {expected}, found {}", crate::yaml::describe(value)),
+            ));
         }
     };
     check("max_retries", "a whole number from 0", |value| value.as_u64().is_some());

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Blame, Compiler};
 use crate::definitions::catalog::{pool_id, queue_id};
 use crate::definitions::row::Row;
-use crate::definitions::{Pool, Queue, Table, describe};
+use crate::definitions::{Pool, Queue, Table};
 
 pub(super) const QUEUE_DEFAULT: &str = "default";
 const TYPE_DEFAULT: &str = "process";
@@ -97,7 +97,7 @@ impl Compiler<'_> {
             None | Some(Value::Null) => &[],
             Some(Value::Array(items)) => items.as_slice(),
             Some(other) => {
-                let message = format!("work_queues has to be a list, found {}", describe(other));
+                let message = format!("work_queues has to be a list, found {}", crate::yaml::describe(other));
                 self.error(blame, "config", message, "write a list of objects with a name");
                 &[]
             }
@@ -148,7 +148,12 @@ fn queue(pool: &str, item: &Value) -> Result<Queue, String> {
     let map = match item {
         Value::String(name) => return Ok(new_queue(pool, name, 1)),
         Value::Object(map) => map,
-        other => return Err(format!("expected an object with a name, found {}", describe(other))),
+        other => {
+            return Err(format!(
+                "expected an object with a name, found {}",
+                crate::yaml::describe(other)
+            ));
+        }
     };
     let Some(Value::String(name)) = map.get("name") else {
         return Err("it has no name".to_owned());
@@ -159,7 +164,12 @@ fn queue(pool: &str, item: &Value) -> Result<Queue, String> {
             .as_u64()
             .filter(|number| *number >= from)
             .and_then(|number| u32::try_from(number).ok());
-        number.ok_or_else(|| format!("{key} has to be a whole number from {from}, found {}", describe(value)))
+        number.ok_or_else(|| {
+            format!(
+                "{key} has to be a whole number from {from}, found {}",
+                crate::yaml::describe(value)
+            )
+        })
     };
     for (key, value) in map {
         match key.as_str() {
@@ -169,8 +179,8 @@ fn queue(pool: &str, item: &Value) -> Result<Queue, String> {
             "concurrency_limit" => queue.concurrency_limit = Some(number(key, value, 0)?),
             "paused" | "is_paused" => {
                 let flag = value.as_bool();
-                queue.paused =
-                    flag.ok_or_else(|| format!("{key} has to be true or false, found {}", describe(value)))?;
+                queue.paused = flag
+                    .ok_or_else(|| format!("{key} has to be true or false, found {}", crate::yaml::describe(value)))?;
             }
             other => {
                 let known = ["name", "description", "priority", "concurrency_limit", "paused"];

@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 
 use super::kind::retry_config;
 use super::{Blame, Compiler, KindProblem, quoted};
-use crate::definitions::describe;
 use crate::definitions::row::Row;
 use crate::expressions::Expression;
 use crate::yaml::nearest;
@@ -105,7 +104,7 @@ impl Compiler<'_> {
             let Value::String(source) = source else {
                 let message = format!(
                     "the expression of {argument:?} has to be a text, found {}",
-                    describe(&source)
+                    crate::yaml::describe(&source)
                 );
                 let help = "write the value as an expression in quotes, or put it into task_kwargs";
                 self.error(blame, "inputs", message, help);

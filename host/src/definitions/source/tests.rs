@@ -1,5 +1,7 @@
 use std::fs;
 
+use crate::config::{DatabaseUrlError, sqlite_path};
+
 use super::*;
 
 const TABLES: &str = "CREATE TABLE prefect_flows (id INTEGER PRIMARY KEY, name VARCHAR);
@@ -25,10 +27,10 @@ fn urls_are_read_as_sqlalchemy_does() {
     assert_eq!(path("sqlite:////var/x.db").expect("absolute"), "/var/x.db");
     assert_eq!(path("sqlite+pysqlite:///x.db?timeout=3").expect("dialect"), "x.db");
     for url in ["postgresql://u:p@h/db", "postgresql+psycopg2://h/db"] {
-        assert!(matches!(sqlite_path(url), Err(SourceError::Postgres)), "{url}");
+        assert!(matches!(sqlite_path(url), Err(DatabaseUrlError::Postgres)), "{url}");
     }
     for url in ["sqlite://", "sqlite:///", "sqlite:///:memory:", "x.db", "mysql://h/db"] {
-        assert!(matches!(sqlite_path(url), Err(SourceError::Url { .. })), "{url}");
+        assert!(matches!(sqlite_path(url), Err(DatabaseUrlError::Other { .. })), "{url}");
     }
 }
 
