@@ -5,7 +5,7 @@
 //! the rest works.
 
 mod definitions;
-mod kinds;
+pub(crate) mod kinds;
 mod shutdown;
 mod worker;
 
@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use grepx_celery::queue::QueueLayout;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -83,7 +84,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
 async fn take_apart(runner: &Runner, broker: Broker, store: Store) {
     runner.drain().await;
     broker.close().await;
-    store.close().await;
+    drop(store);
 }
 
 async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
@@ -144,7 +145,12 @@ fn connections(settings: &Settings) -> Vec<ConnectionSettings> {
         .map(|(name, one)| ConnectionSettings {
             result_backend: one.result_backend.clone(),
             default_queue: one.default_queue.clone(),
-            global_keyprefix: one.global_keyprefix.clone(),
+            layout: QueueLayout {
+                separator: one.separator.clone(),
+                priority_steps: one.priority_steps.clone(),
+                key_prefix: one.global_keyprefix.clone(),
+            },
+            control_exchange: one.control_exchange.clone(),
             result_keyprefix: one.result_keyprefix.clone(),
             guard_ttl: one.guard_ttl,
             revoke_ttl: one.revoke_ttl,

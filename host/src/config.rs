@@ -26,7 +26,7 @@ pub use load::{CONFIG_FILE_DEFAULT, ENV_FILE_NAME, Options};
 pub use mask::mask_url;
 
 /// All settings, checked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// The file that was read.
     pub file: PathBuf,
@@ -86,7 +86,7 @@ pub enum Durability {
     Normal,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Plugins {
     pub dir: PathBuf,
     pub cache_dir: PathBuf,
@@ -182,11 +182,21 @@ pub enum LogFormat {
 pub enum Origin {
     Default,
     /// Taken from another key.
-    Derived { key: &'static str },
-    File { file: PathBuf, line: u32 },
+    Derived {
+        key: &'static str,
+    },
+    File {
+        file: PathBuf,
+        line: u32,
+    },
     /// The real environment.
-    Environment { variable: String },
-    EnvFile { variable: String, file: PathBuf },
+    Environment {
+        variable: String,
+    },
+    EnvFile {
+        variable: String,
+        file: PathBuf,
+    },
     CommandLine,
 }
 
@@ -236,10 +246,31 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Passwords never reach a log by `{:?}`.
+/// Secrets never reach a log by `{:?}`: what may be shown is in the report.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Plugins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugins")
+            .field("dir", &self.dir)
+            .field("defaults", &self.defaults)
+            .field("limits", &self.limits)
+            .field("grants", &self.grants)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("db_url", &mask_url(&self.db_url)).finish()
+        f.debug_struct("Database")
+            .field("db_url", &mask_url(&self.db_url))
+            .finish()
     }
 }
 

@@ -7,21 +7,29 @@
 //! Absent on purpose: the run database, schedules' arithmetic, plugins (they answer through
 //! [`Kinds`]), and any write to the database outside of [`apply`].
 
+mod apply;
 mod catalog;
 mod compile;
+mod export;
+mod plan;
 mod problem;
 mod row;
 mod schema;
 mod source;
+mod yaml;
 
+pub use apply::{ApplyError, apply, current, rows_of};
 pub use catalog::{
     Catalog, CatchUp, Deployment, Flow, NAMESPACE, Overlap, Pool, Queue, ScheduleSpec, ScheduleType, deployment_id,
     flow_id, pool_id, queue_id,
 };
 pub use compile::{KindProblem, Kinds, compile};
+pub use export::export;
+pub use plan::{Change, FieldChange, Plan, plan};
 pub use problem::{Problem, Severity};
 pub(crate) use row::describe;
 pub use row::{Cell, Row, Rows};
-pub use schema::Table;
+pub use schema::{DATABASE, Table};
 pub(crate) use source::sqlite_path;
 pub use source::{Source, SourceError};
+pub use yaml::{FileError, Files};

@@ -166,7 +166,10 @@ impl Expression {
                 .filter(|name| self.uses(name))
                 .filter_map(|name| Some((*name, self.scope(name, context, &results)?))),
         );
-        let value = self.compiled.eval(scope).map_err(|error| self.failure(&error, &results))?;
+        let value = self
+            .compiled
+            .eval(scope)
+            .map_err(|error| self.failure(&error, &results))?;
         if value.is_undefined() {
             let reason = self
                 .missing_result(&results)
@@ -205,11 +208,9 @@ impl Expression {
 
     fn scope(&self, name: &str, context: &Context<'_>, results: &[(String, Value)]) -> Option<minijinja::Value> {
         Some(match name {
-            "results" => minijinja::Value::from_pairs(
-                results
-                    .iter()
-                    .map(|(task, result)| (task.clone(), json_value(result))),
-            ),
+            "results" => {
+                minijinja::Value::from_pairs(results.iter().map(|(task, result)| (task.clone(), json_value(result))))
+            }
             "params" => json_value(context.params),
             "run" => json_value(context.run),
             "task" => json_value(context.task),
@@ -229,7 +230,10 @@ impl Expression {
     }
 
     fn missing_result(&self, results: &[(String, Value)]) -> Option<String> {
-        let missing = self.references.iter().find(|task| !results.iter().any(|(name, _)| name == *task))?;
+        let missing = self
+            .references
+            .iter()
+            .find(|task| !results.iter().any(|(name, _)| name == *task))?;
         Some(format!(
             "the task {missing:?} has no result; it was skipped or failed (`results.x is defined` asks for that)"
         ))
@@ -282,7 +286,9 @@ fn to_json(value: &minijinja::Value, depth: usize, values: &mut usize) -> Result
     }
     let items = |values: &mut usize| {
         let items = value.try_iter().map_err(|error| reason(&error))?;
-        items.map(|item| to_json(&item, depth + 1, values)).collect::<Result<Vec<_>, _>>()
+        items
+            .map(|item| to_json(&item, depth + 1, values))
+            .collect::<Result<Vec<_>, _>>()
     };
     match value.kind() {
         ValueKind::None => Ok(Value::Null),

@@ -19,6 +19,7 @@ mod descriptor;
 mod failure;
 mod guest;
 mod invoke;
+mod meter;
 mod precompiled;
 mod registry;
 mod runtime;

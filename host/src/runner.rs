@@ -21,7 +21,8 @@ mod prepare;
 mod shard;
 mod watchdog;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use grepx_engine::{Event, FlowRunId, Json, NodeId, Outcome, Rejected, Timestamp};
@@ -102,8 +103,12 @@ pub struct Runner {
     shards: Arc<[mpsc::Sender<Mail>]>,
     store: Store,
     draining: tokio_util::sync::CancellationToken,
+    /// Digests of definitions that the store has.
+    kept: Arc<Mutex<HashSet<String>>>,
 }
 
+/// Digests that are remembered.
+const DEFINITIONS_KEPT: usize = 10_000;
 /// Waiting mail of one shard.
 const MAILBOX: usize = 4_096;
 
@@ -141,6 +146,7 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
         shards: senders.into(),
         store: parts.store.clone(),
         draining: tokio_util::sync::CancellationToken::new(),
+        kept: Arc::default(),
     };
     let world = World {
         outbox: outbox::Outbox::new(parts.store.clone(), parts.broker.clone(), runner.clone()),
@@ -175,9 +181,7 @@ impl Runner {
         }
         let now = crate::clock::now();
         let digest = request.flow.digest.clone();
-        self.store
-            .put_definition(&digest, &request.flow.definition)
-            .await?;
+        self.keep_definition(&request.flow, now).await?;
         let id = FlowRunId(uuid::Uuid::now_v7());
         let deployment = request.deployment.as_ref();
         let new = NewRun {
@@ -243,6 +247,22 @@ impl Runner {
                 let _ = answer.await;
             }
         }
+    }
+
+    async fn keep_definition(&self, flow: &Flow, now: Timestamp) -> Result<(), Error> {
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept().contains(&flow.digest) {
+            return Ok(());
+        }
+        let json = serde_json::to_value(&*flow.definition).expect("a definition is JSON");
+        let json = Json::from(&json);
+        self.store.put_definition(flow.digest.clone(), flow.name.clone(), json, now).await?;
+        let mut kept = kept();
+        if kept.len() >= DEFINITIONS_KEPT {
+            kept.clear();
+        }
+        kept.insert(flow.digest.clone());
+        Ok(())
     }
 
     async fn ask(&self, run: FlowRunId, event: Event) -> Result<(), Error> {

@@ -79,7 +79,10 @@ pub(crate) struct Node {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Yaml {
     /// `plain` without quotes, so that it may mean a number, a flag or nothing.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
@@ -150,6 +153,16 @@ pub(crate) fn excerpt(text: &str) -> String {
 /// `; did you mean …?` when one of `known` is near to `word`.
 pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
+}
+
+/// What to write instead of `word`, as the end of a message: the nearest of `known`, and all of them.
+pub(crate) fn known_are<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    let all = known.join(", ");
+    match nearest(word, known) {
+        Some(near) => format!("; did you mean {near:?}? Known are {all}"),
+        None => format!("; known are {all}"),
+    }
 }
 
 /// The known word that `word` most likely stands for.

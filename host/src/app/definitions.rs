@@ -1,14 +1,13 @@
 //! Keeps the catalog in step with the database: looked at often, swapped as a whole, and never lost
 //! because the database is away or half-written for a moment.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::config::Settings;
-use crate::definitions::{self, Catalog, Problem, Rows, Source};
+use crate::definitions::{self, Catalog, Problem, Rows, Source, Table};
 use crate::plugins::Plugins;
 use crate::store::{PoolLimits, QueueLimits, Store};
 
@@ -16,7 +15,6 @@ use super::kinds::LoadedKinds;
 
 pub(crate) struct Live {
     url: String,
-    base: PathBuf,
     poll: Duration,
     plugins: Plugins,
     store: Store,
@@ -25,7 +23,7 @@ pub(crate) struct Live {
     /// What went wrong at the last look, so that it is told once.
     trouble: Option<String>,
     /// The plugins that the catalog was checked against.
-    checked_with: usize,
+    checked_with: Option<u64>,
 }
 
 impl Live {
@@ -39,14 +37,13 @@ impl Live {
     ) -> Self {
         let mut live = Self {
             url: settings.database.db_url.clone(),
-            base: PathBuf::from("."),
             poll: settings.scheduler.definitions_poll,
             plugins: plugins.clone(),
             store: store.clone(),
             catalog: catalog.clone(),
             source: None,
             trouble: None,
-            checked_with: 0,
+            checked_with: None,
         };
         live.look().await;
         live
@@ -63,11 +60,11 @@ impl Live {
 
     /// Reads again if something has changed.
     async fn look(&mut self) {
-        let (mut source, url, base) = (self.source.take(), self.url.clone(), self.base.clone());
-        let plugins_now = Arc::as_ptr(&self.plugins.kinds()) as *const () as usize;
+        let (mut source, url) = (self.source.take(), self.url.clone());
+        let plugins_now = Some(self.plugins.kinds().generation());
         let force = plugins_now != self.checked_with;
         let read = tokio::task::spawn_blocking(move || {
-            let rows = read(&mut source, &url, &base, force);
+            let rows = read(&mut source, &url, force);
             (source, rows)
         })
         .await;
@@ -102,7 +99,7 @@ impl Live {
         }
         tracing::error!(problem = %text, "the definitions cannot be read; the last good ones stay in force");
         let mut catalog = (*self.catalog.load_full()).clone();
-        catalog.problems.retain(|problem| problem.table != definitions::DATABASE);
+        catalog.problems.retain(|problem| problem.table != Table::Database);
         catalog.problems.insert(0, Problem::of_database(&text));
         self.catalog.store(Arc::new(catalog));
         self.trouble = Some(text);
@@ -112,24 +109,18 @@ impl Live {
         if self.trouble.take().is_some() {
             tracing::info!("the definitions can be read again");
             let mut catalog = (*self.catalog.load_full()).clone();
-            catalog.problems.retain(|problem| problem.table != definitions::DATABASE);
+            catalog.problems.retain(|problem| problem.table != Table::Database);
             self.catalog.store(Arc::new(catalog));
         }
     }
 }
 
-fn read(
-    source: &mut Option<Source>,
-    url: &str,
-    base: &std::path::Path,
-    force: bool,
-) -> Result<Option<Rows>, definitions::SourceError> {
-    let _ = base;
+fn read(source: &mut Option<Source>, url: &str, force: bool) -> Result<Option<Rows>, definitions::SourceError> {
     if source.is_none() {
         *source = Some(Source::open(url)?);
     }
     let Some(open) = source else { return Ok(None) };
-    if !open.changed()? && !force {
+    if !open.changed() && !force {
         return Ok(None);
     }
     open.load().map(Some)

@@ -106,7 +106,9 @@ impl Variables {
         };
         let shaped = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !shaped {
-            return Err(format!("${{{inner}}} names no variable; a name has letters, digits and underscores"));
+            return Err(format!(
+                "${{{inner}}} names no variable; a name has letters, digits and underscores"
+            ));
         }
         done.variable.get_or_insert_with(|| name.to_owned());
         if let Some((value, origin)) = self.get(name) {

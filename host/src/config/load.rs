@@ -46,7 +46,10 @@ impl Settings {
     /// # Errors
     /// When a file cannot be read, or with every mistake in it.
     pub fn load(options: &Options) -> Result<Self, ConfigError> {
-        let file = options.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_FILE_DEFAULT));
+        let file = options
+            .config
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(CONFIG_FILE_DEFAULT));
         let text = std::fs::read_to_string(&file).map_err(|source| ConfigError::Read {
             path: file.clone(),
             source,
@@ -94,7 +97,12 @@ fn override_one(found: &mut Found, key: &str, value: &str) -> Result<(), String>
     let path: Vec<&str> = key.split('.').collect();
     let shape = ROOT
         .at(&path)
-        .filter(|shape| matches!(shape, Shape::Text | Shape::Integer { .. } | Shape::Flag | Shape::Word(_)))
+        .filter(|shape| {
+            matches!(
+                shape,
+                Shape::Text | Shape::Integer { .. } | Shape::Flag | Shape::Word(_)
+            )
+        })
         .ok_or_else(|| format!("{key} is no single setting; `config show` lists them"))?;
     let value = shape
         .convert(value, true)

@@ -5,7 +5,14 @@ use serde_json::Value;
 const MASK: &str = "****";
 /// Parts of keys that mark a secret.
 const SECRET_WORDS: [&str; 8] = [
-    "password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credential",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "private_key",
+    "credential",
 ];
 
 /// `url` with its password, and the values of secret-looking query parameters, replaced.
@@ -17,9 +24,7 @@ pub fn mask_url(url: &str) -> String {
     let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     // A password may hold a slash by mistake: then everything up to the last `@` is hidden.
     let (authority, tail) = match (authority.contains('@'), tail.rfind('@')) {
-        (false, Some(at)) if !scheme.starts_with("sqlite") => {
-            (&rest[..authority.len() + at + 1], &tail[at + 1..])
-        }
+        (false, Some(at)) if !scheme.starts_with("sqlite") => (&rest[..authority.len() + at + 1], &tail[at + 1..]),
         _ => (authority, tail),
     };
     let authority = match authority.rsplit_once('@') {

@@ -57,7 +57,9 @@ impl<'a> Resolver<'a> {
         let database = self.database();
         let server = self.server(&prefect.api_url);
         let store = Store {
-            dir: self.derived(&["store", "dir"], &prefect.home.to_string_lossy(), "prefect.home").into(),
+            dir: self
+                .derived(&["store", "dir"], &prefect.home.to_string_lossy(), "prefect.home")
+                .into(),
             durability: match self.text(&["store", "durability"], "full").as_str() {
                 "normal" => Durability::Normal,
                 _ => Durability::Full,
@@ -92,7 +94,13 @@ impl<'a> Resolver<'a> {
     fn database(&mut self) -> Database {
         let path = ["database", "db_url"];
         let db_url = self.text(&path, "");
-        if db_url.is_empty() {
+        let wrong = self
+            .mistakes
+            .iter()
+            .any(|mistake| mistake.message.starts_with("database"));
+        if db_url.is_empty() && wrong {
+            // It stands there, and what is wrong with it is said already.
+        } else if db_url.is_empty() {
             let message = "database.db_url is missing; write sqlite:///path/to/grepx-master.db";
             self.mistake(&path, message.to_owned());
         } else if let Err(error) = crate::definitions::sqlite_path(&db_url) {
@@ -151,8 +159,13 @@ impl<'a> Resolver<'a> {
         let defaults = self.plugin_limits(&["plugins", "defaults"], basic, &Origin::Default);
         let mut limits = BTreeMap::new();
         for kind in self.names(&["plugins", "limits"]) {
-            let origin = Origin::Derived { key: "plugins.defaults" };
-            limits.insert(kind.clone(), self.plugin_limits(&["plugins", "limits", &kind], defaults, &origin));
+            let origin = Origin::Derived {
+                key: "plugins.defaults",
+            };
+            limits.insert(
+                kind.clone(),
+                self.plugin_limits(&["plugins", "limits", &kind], defaults, &origin),
+            );
         }
         let mut settings = BTreeMap::new();
         for kind in self.names(&["plugins", "settings"]) {
@@ -182,7 +195,10 @@ impl<'a> Resolver<'a> {
         kinds.extend(shipped.iter().map(|(kind, _)| (*kind).to_owned()));
         let mut grants = BTreeMap::new();
         for kind in kinds {
-            let default = shipped.iter().find(|(name, _)| *name == kind).map(|(_, grants)| grants.clone());
+            let default = shipped
+                .iter()
+                .find(|(name, _)| *name == kind)
+                .map(|(_, grants)| grants.clone());
             let default = Value::from(default.unwrap_or_default());
             let value = self.value(&["plugins", "grants", &kind], default, Origin::Default);
             grants.insert(kind, texts(&value));
@@ -209,14 +225,21 @@ impl<'a> Resolver<'a> {
     fn connections(&mut self) -> BTreeMap<String, Connection> {
         let legacy: Vec<_> = self.found.keys().filter(|path| path[0] == "celery").cloned().collect();
         for path in legacy {
-            let target: Vec<String> = ["connections"].into_iter().map(str::to_owned).chain(path.clone()).collect();
+            let target: Vec<String> = ["connections"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(path.clone())
+                .collect();
             if let Some(given) = self.found.remove(&path) {
                 self.found.entry(target).or_insert(given);
             }
         }
         let mut names = self.names(&["connections"]);
         names.insert("celery".to_owned());
-        names.into_iter().map(|name| (name.clone(), self.connection(&name))).collect()
+        names
+            .into_iter()
+            .map(|name| (name.clone(), self.connection(&name)))
+            .collect()
     }
 
     fn connection(&mut self, name: &str) -> Connection {
@@ -263,7 +286,11 @@ impl<'a> Resolver<'a> {
     /// Names that were given one level below `path`.
     fn names(&self, path: &[&str]) -> BTreeSet<String> {
         let below = |found: &&Vec<String>| found.len() > path.len() && found.iter().zip(path).all(|(a, b)| a == b);
-        self.found.keys().filter(below).map(|found| found[path.len()].clone()).collect()
+        self.found
+            .keys()
+            .filter(below)
+            .map(|found| found[path.len()].clone())
+            .collect()
     }
 
     fn value(&mut self, path: &[&str], default: Value, default_origin: Origin) -> Value {
@@ -313,7 +340,15 @@ impl<'a> Resolver<'a> {
     }
 
     fn mistake(&mut self, path: &[&str], message: String) {
-        let spot = self.given(path).and_then(|given| given.spot);
+        // Of a section without the key: the place of its first key.
+        let below = |found: &&Vec<String>| found.iter().zip(path).all(|(a, b)| a == b);
+        let near = || {
+            self.found
+                .iter()
+                .find(|(found, _)| below(found) && found.len() > path.len())
+        };
+        let given = self.given(path).or_else(|| near().map(|(_, given)| given));
+        let spot = given.and_then(|given| given.spot);
         self.mistakes.push(Mistake::new(self.file, spot, message));
     }
 }
@@ -324,7 +359,10 @@ fn usize_of(number: u64) -> usize {
 
 fn texts(value: &Value) -> Vec<String> {
     let items: &[Value] = value.as_array().map_or(&[], Vec::as_slice);
-    items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    items
+        .iter()
+        .filter_map(|item| item.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// The port that an `http` or `https` URL writes. One that writes none is likely a proxy's, so it
@@ -344,4 +382,3 @@ fn port_of(url: &str) -> Option<u16> {
         None => Some(PORT),
     }
 }
-

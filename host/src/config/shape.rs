@@ -8,12 +8,15 @@ use serde_json::Value;
 
 use super::Origin;
 use super::environment::Variables;
-use crate::yaml::{Mistake, Node, Spot, Yaml, did_you_mean, excerpt, plain_value};
+use crate::yaml::{Mistake, Node, Spot, Yaml, excerpt, known_are, plain_value};
 
 #[derive(Debug)]
 pub(super) enum Shape {
     Text,
-    Integer { min: u64, max: u64 },
+    Integer {
+        min: u64,
+        max: u64,
+    },
     Flag,
     Word(&'static [&'static str]),
     /// Texts, or whole numbers.
@@ -27,10 +30,19 @@ pub(super) enum Shape {
 
 use Shape::{Each, Flag, Free, Integer, List, Section, Text, Word};
 
-const SECONDS: &Shape = &Integer { min: 0, max: 10 * 366 * 86_400 };
-const MILLISECONDS: &Shape = &Integer { min: 1, max: 86_400_000 };
+const SECONDS: &Shape = &Integer {
+    min: 0,
+    max: 10 * 366 * 86_400,
+};
+const MILLISECONDS: &Shape = &Integer {
+    min: 1,
+    max: 86_400_000,
+};
 const BYTES: &Shape = &Integer { min: 1, max: 4 << 30 };
-const COUNT: &Shape = &Integer { min: 1, max: 100_000_000 };
+const COUNT: &Shape = &Integer {
+    min: 1,
+    max: 100_000_000,
+};
 
 const PLUGIN_LIMITS: &Shape = &Section(&[
     ("call_timeout_ms", MILLISECONDS),
@@ -67,7 +79,10 @@ pub(super) const ROOT: &Shape = &Section(&[
             ("shutdown_grace_seconds", SECONDS),
         ]),
     ),
-    ("store", &Section(&[("dir", &Text), ("durability", &Word(&["full", "normal"]))])),
+    (
+        "store",
+        &Section(&[("dir", &Text), ("durability", &Word(&["full", "normal"]))]),
+    ),
     (
         "plugins",
         &Section(&[
@@ -86,7 +101,16 @@ pub(super) const ROOT: &Shape = &Section(&[
     ("connections", &Each(CONNECTION)),
     (
         "scheduler",
-        &Section(&[("enabled", &Flag), ("definitions_poll_ms", &Integer { min: 50, max: 3_600_000 })]),
+        &Section(&[
+            ("enabled", &Flag),
+            (
+                "definitions_poll_ms",
+                &Integer {
+                    min: 50,
+                    max: 3_600_000,
+                },
+            ),
+        ]),
     ),
     (
         "limits",
@@ -100,7 +124,10 @@ pub(super) const ROOT: &Shape = &Section(&[
             ("request_bytes", BYTES),
         ]),
     ),
-    ("logging", &Section(&[("format", &Word(&["text", "json"])), ("level", &Text)])),
+    (
+        "logging",
+        &Section(&[("format", &Word(&["text", "json"])), ("level", &Text)]),
+    ),
 ]);
 
 /// A value that was given, of the type that its key wants.
@@ -149,7 +176,12 @@ impl Walk<'_> {
                 }
             }
             _ => {
-                let message = format!("{} has to be {}, found {}", path.join("."), shape.expected(), node.describe());
+                let message = format!(
+                    "{} has to be {}, found {}",
+                    path.join("."),
+                    shape.expected(),
+                    node.describe()
+                );
                 self.mistake(node.spot, message);
             }
         }
@@ -161,7 +193,14 @@ impl Walk<'_> {
         path.pop();
     }
 
-    fn scalar(&mut self, node: &Node, text: &str, plain: bool, shape: &Shape, path: &[String]) -> Option<(Value, Origin)> {
+    fn scalar(
+        &mut self,
+        node: &Node,
+        text: &str,
+        plain: bool,
+        shape: &Shape,
+        path: &[String],
+    ) -> Option<(Value, Origin)> {
         let in_file = Origin::File {
             file: self.file.to_owned(),
             line: node.spot.line,
@@ -178,8 +217,14 @@ impl Walk<'_> {
         match shape.convert(&done.text, number_allowed) {
             Ok(value) => Some((value, done.origin.unwrap_or(in_file))),
             Err(found) => {
-                let variable = done.variable.map_or_else(String::new, |name| format!(" (from the variable {name})"));
-                let message = format!("{} has to be {}, found {found}{variable}", path.join("."), shape.expected());
+                let variable = done
+                    .variable
+                    .map_or_else(String::new, |name| format!(" (from the variable {name})"));
+                let message = format!(
+                    "{} has to be {}, found {found}{variable}",
+                    path.join("."),
+                    shape.expected()
+                );
                 self.mistake(node.spot, message);
                 None
             }
@@ -239,10 +284,8 @@ impl Walk<'_> {
         } else {
             format!("under {}", path.join("."))
         };
-        let names = || keys.iter().map(|(name, _)| *name);
-        let near = did_you_mean(key, names());
-        let known = names().collect::<Vec<_>>().join(", ");
-        self.mistake(spot, format!("unknown key {key:?} {place}{near} Known are: {known}"));
+        let known = known_are(key, keys.iter().map(|(name, _)| *name));
+        self.mistake(spot, format!("unknown key {key:?} {place}{known}"));
     }
 
     fn give(&mut self, path: &[String], value: Value, origin: Origin, spot: Spot) {
@@ -281,13 +324,16 @@ impl Shape {
 
     /// `text` as a value of this shape, else what it is instead.
     pub(super) fn convert(&self, text: &str, number_allowed: bool) -> Result<Value, String> {
-        let quoted = || format!("the text {:?}", excerpt(text));
+        let quoted = || match plain_value(text.trim()) {
+            Value::Number(number) if number_allowed => format!("the number {number}"),
+            _ => format!("the text {:?}", excerpt(text)),
+        };
         match self {
             Text => Ok(Value::from(text)),
             Word(words) if words.contains(&text) => Ok(Value::from(text)),
             Integer { min, max } if number_allowed => match plain_value(text.trim()).as_u64() {
                 Some(number) if (*min..=*max).contains(&number) => Ok(Value::from(number)),
-                Some(number) => Err(format!("{number}")),
+                Some(number) => Err(format!("the number {number}")),
                 None => Err(quoted()),
             },
             Flag if number_allowed => match plain_value(text.trim()) {

@@ -149,7 +149,10 @@ pub struct Queue {
 impl Catalog {
     #[must_use]
     pub fn deployment(&self, name: &str) -> Option<&Arc<Deployment>> {
-        let place = self.deployments.binary_search_by(|one| one.name.as_str().cmp(name)).ok()?;
+        let place = self
+            .deployments
+            .binary_search_by(|one| one.name.as_str().cmp(name))
+            .ok()?;
         self.deployments.get(place)
     }
 
@@ -207,7 +210,9 @@ impl Deployment {
         if let Some(Value::Object(properties)) = schema.get_mut("properties") {
             for (name, default) in &self.parameters {
                 let place = properties.len();
-                let entry = properties.entry(name.clone()).or_insert_with(|| property(name, default, place));
+                let entry = properties
+                    .entry(name.clone())
+                    .or_insert_with(|| property(name, default, place));
                 if let Value::Object(entry) = entry {
                     entry.insert("default".to_owned(), default.clone());
                 }

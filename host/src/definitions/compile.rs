@@ -28,7 +28,9 @@ pub trait Kinds {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KindProblem {
-    Unknown { known: Vec<String> },
+    Unknown {
+        known: Vec<String>,
+    },
     /// One sentence for each fault.
     Input(Vec<String>),
 }
@@ -184,7 +186,12 @@ impl<'a> Compiler<'a> {
     fn flow_of(&mut self, blame: &mut Blame, row: &Row) -> Option<i64> {
         let id = self.cell(blame, "flow_id", row.integer("flow_id"));
         if id.is_none() && blame.errors == 0 {
-            self.error(blame, "flow_id", "the row names no flow", "set flow_id to the id of a row of prefect_flows");
+            self.error(
+                blame,
+                "flow_id",
+                "the row names no flow",
+                "set flow_id to the id of a row of prefect_flows",
+            );
         }
         id
     }
@@ -199,7 +206,9 @@ impl<'a> Compiler<'a> {
             if !self.active(&mut blame, row) {
                 continue;
             }
-            let Some(name) = self.name(&mut blame, row) else { continue };
+            let Some(name) = self.name(&mut blame, row) else {
+                continue;
+            };
             blame.flow = Some(name.clone());
             if !seen.insert(name.clone()) {
                 let message = format!("another row before it is named {name:?} too");
@@ -223,16 +232,26 @@ impl<'a> Compiler<'a> {
             if !row.is_active() {
                 continue;
             }
-            let Some(id) = self.flow_of(&mut blame, row) else { continue };
+            let Some(id) = self.flow_of(&mut blame, row) else {
+                continue;
+            };
             match self.flow_rows.get(&id) {
                 Some(flow) if flow.is_active() => tasks.entry(id).or_default().push(row),
                 Some(flow) => {
-                    let message = format!("its flow {:?} is inactive, so the task never runs", flow.name().unwrap_or_default());
+                    let message = format!(
+                        "its flow {:?} is inactive, so the task never runs",
+                        flow.name().unwrap_or_default()
+                    );
                     self.warning(&blame, "flow_id", message, "activate the flow, or deactivate the task");
                 }
                 None => {
                     let message = format!("there is no flow with the id {id}");
-                    self.error(&mut blame, "flow_id", message, "set it to the id of a row of prefect_flows, or remove the task");
+                    self.error(
+                        &mut blame,
+                        "flow_id",
+                        message,
+                        "set it to the id of a row of prefect_flows, or remove the task",
+                    );
                 }
             }
         }

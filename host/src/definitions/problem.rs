@@ -32,6 +32,23 @@ pub struct Problem {
     pub help: String,
 }
 
+impl Problem {
+    /// The database cannot be read, as its error says: one line with what to do in it.
+    #[must_use]
+    pub fn of_database(error: &str) -> Self {
+        Self {
+            severity: Severity::Error,
+            table: Table::Database,
+            row_id: None,
+            name: None,
+            column: None,
+            flow: None,
+            message: error.to_owned(),
+            help: "the last definitions that could be read stay in force".to_owned(),
+        }
+    }
+}
+
 /// `prefect_tasks id=7 name="x" column depends_on: what is wrong; what to do`
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,7 +15,7 @@ pub struct Rows {
     pub(crate) columns: BTreeMap<Table, BTreeSet<String>>,
 }
 
-/// One row. `place` is its number in the table, for rows that have no id.
+/// One row, by lower-case column name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Row {
     pub(crate) cells: BTreeMap<String, Cell>,
@@ -77,7 +77,10 @@ impl Row {
             Cell::Text(text) => Ok(Some(text.clone())),
             Cell::Integer(number) => Ok(Some(number.to_string())),
             Cell::Real(number) => Ok(Some(number.to_string())),
-            Cell::Blob(bytes) => Err(format!("expected a text, found {} bytes that are no UTF-8", bytes.len())),
+            Cell::Blob(bytes) => Err(format!(
+                "expected a text, found {} bytes that are no UTF-8",
+                bytes.len()
+            )),
         }
     }
 
@@ -91,7 +94,10 @@ impl Row {
             Cell::Real(number) if number.fract() == 0.0 && number.abs() < 9e15 => Ok(Some(*number as i64)),
             Cell::Real(number) => wrong(number.to_string()),
             Cell::Text(text) if matches!(text.trim(), "" | "null") => Ok(None),
-            Cell::Text(text) => text.trim().parse().map_or_else(|_| wrong(format!("{text:?}")), |n| Ok(Some(n))),
+            Cell::Text(text) => text
+                .trim()
+                .parse()
+                .map_or_else(|_| wrong(format!("{text:?}")), |n| Ok(Some(n))),
             Cell::Blob(bytes) => wrong(format!("{} bytes", bytes.len())),
         }
     }
@@ -151,7 +157,11 @@ impl Row {
             .enumerate()
             .map(|(place, item)| match item {
                 Value::String(text) => Ok(text),
-                other => Err(format!("item {} has to be a text, found {}", place + 1, describe(&other))),
+                other => Err(format!(
+                    "item {} has to be a text, found {}",
+                    place + 1,
+                    describe(&other)
+                )),
             })
             .collect()
     }

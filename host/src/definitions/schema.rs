@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Table {
+    /// No table: the database as a whole, for what keeps it from being read.
+    #[serde(rename = "database")]
+    Database,
     #[serde(rename = "prefect_work_pools")]
     WorkPools,
     #[serde(rename = "prefect_flows")]
@@ -96,7 +99,11 @@ const fn optional(name: &'static str, holds: Holds, sql: &'static str) -> Column
 const ID: Column = own("id", "INTEGER PRIMARY KEY", "NULL");
 const NAME: Column = required("name", Holds::Text, "VARCHAR NOT NULL UNIQUE");
 const DESCRIPTION: Column = column("description", Holds::Text, "TEXT", "NULL");
-const FLOW_ID: Column = required("flow_id", Holds::FlowId, "INTEGER NOT NULL REFERENCES prefect_flows (id)");
+const FLOW_ID: Column = required(
+    "flow_id",
+    Holds::FlowId,
+    "INTEGER NOT NULL REFERENCES prefect_flows (id)",
+);
 const TAGS: Column = column("tags", Holds::List, "JSON", "'[]'");
 const IS_ACTIVE: Column = column("is_active", Holds::Flag, "BOOLEAN DEFAULT 1", "1");
 const CREATED_AT: Column = own("created_at", "TIMESTAMP DEFAULT CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP");
@@ -168,13 +175,17 @@ const DEPLOYMENTS: &[Column] = &[
     CREATED_AT,
 ];
 
+/// What problems of the database as a whole name as their table.
+pub const DATABASE: Table = Table::Database;
+
 impl Table {
-    /// In the order in which rows depend on each other.
+    /// The four, in the order in which rows depend on each other.
     pub const ALL: [Self; 4] = [Self::WorkPools, Self::Flows, Self::Tasks, Self::Deployments];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Database => "database",
             Self::WorkPools => "prefect_work_pools",
             Self::Flows => "prefect_flows",
             Self::Tasks => "prefect_tasks",
@@ -184,6 +195,7 @@ impl Table {
 
     pub(crate) const fn columns(self) -> &'static [Column] {
         match self {
+            Self::Database => &[],
             Self::WorkPools => WORK_POOLS,
             Self::Flows => FLOWS,
             Self::Tasks => TASKS,

@@ -104,7 +104,9 @@ impl Source {
         let Some(open) = &self.open else {
             return Err(match self.connect() {
                 Err(error) => error,
-                Ok(_) => SourceError::Missing { path: self.path.clone() },
+                Ok(_) => SourceError::Missing {
+                    path: self.path.clone(),
+                },
             });
         };
         let rows = read(&open.connection, &self.path);
@@ -192,19 +194,25 @@ fn identity(metadata: &std::fs::Metadata) -> Identity {
     }
 }
 
-/// Reads the four tables in one transaction.
-pub(crate) fn read(connection: &Connection, path: &Path) -> Result<Rows, SourceError> {
+/// Reads the tables in one transaction.
+fn read(connection: &Connection, path: &Path) -> Result<Rows, SourceError> {
     let failed = |source| SourceError::Read {
         path: path.to_owned(),
         source,
     };
     let transaction = connection.unchecked_transaction().map_err(failed)?;
-    let mut rows = Rows::default();
-    for table in Table::ALL {
-        read_table(&transaction, table, &mut rows, path)?;
-    }
+    let rows = read_tables(&transaction, path)?;
     if !rows.has_table(Table::Flows) {
         return Err(SourceError::NoTables { path: path.to_owned() });
+    }
+    Ok(rows)
+}
+
+/// Reads those of the four tables that there are. The caller holds a transaction.
+pub(super) fn read_tables(connection: &Connection, path: &Path) -> Result<Rows, SourceError> {
+    let mut rows = Rows::default();
+    for table in Table::ALL {
+        read_table(connection, table, &mut rows, path)?;
     }
     Ok(rows)
 }
@@ -215,13 +223,15 @@ fn read_table(connection: &Connection, table: Table, rows: &mut Rows, path: &Pat
         source,
     };
     let known = "SELECT count(*) FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?1";
-    let there: i64 = connection.query_row(known, [table.name()], |row| row.get(0)).map_err(failed)?;
+    let there: i64 = connection
+        .query_row(known, [table.name()], |row| row.get(0))
+        .map_err(failed)?;
     if there == 0 {
         return Ok(());
     }
     let sql = format!("SELECT * FROM {} LIMIT {}", table.name(), ROWS_MAX + 1);
     let mut statement = connection.prepare(&sql).map_err(failed)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_ascii_lowercase).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_ascii_lowercase).collect();
     let mut found = Vec::new();
     let mut cursor = statement.query([]).map_err(failed)?;
     while let Some(row) = cursor.next().map_err(failed)? {

@@ -4,12 +4,9 @@
 //! Reusing instances would save a few microseconds for Rust guests and hundreds for interpreted
 //! ones; [`call`] is the only place that would change.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
@@ -18,7 +15,8 @@ use wasmtime_wasi::I32Exit;
 use super::call_log::CallLog;
 use super::counters::Counters;
 use super::failure::Failure;
-use super::guest::{self, Guest, MemoryLimit, Overtime, World};
+use super::guest::{self, Guest, MemoryLimit, World};
+use super::meter::{Meter, Overtime};
 use super::settings::Limits;
 use super::types::LogSink;
 
@@ -44,48 +42,17 @@ where
         message: "the host is stopping".to_owned(),
     })?;
     let log = CallLog::new(call.sink, call.limits);
-    let yielded = Arc::new(AtomicBool::new(false));
-    let store = guest::store(
-        call.engine,
-        call.limits,
-        call.world,
-        Arc::clone(&log),
-        Arc::clone(&yielded),
-    );
+    let mut store = guest::store(call.engine, call.limits, call.world, Arc::clone(&log));
+    let meter = Meter::new(call.limits.call_timeout);
+    meter.arm(&mut store);
 
     call.counters.start();
     let started = Instant::now();
-    let result = bounded_wait(body(store), call.limits.call_timeout, &yielded).await;
+    let result = meter.run(body(store)).await;
     log.finish();
     let result = result.map_err(|error| failure(call.kind, &error, call.limits, &log));
     call.counters.finish(started.elapsed(), result.as_ref().err());
     result
-}
-
-/// Ends a call that waits in host functions for more than `limit` in sum; the epoch sees only
-/// running code. Time between the slices of a running guest belongs to other work and counts
-/// nowhere, so that a busy host does not time out calls that never got to run.
-async fn bounded_wait<T>(
-    body: impl Future<Output = wasmtime::Result<T>>,
-    limit: Duration,
-    yielded: &AtomicBool,
-) -> wasmtime::Result<T> {
-    let mut body = pin!(body);
-    let mut waited = Duration::ZERO;
-    let mut waiting: Option<(Instant, std::pin::Pin<Box<tokio::time::Sleep>>)> = None;
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = body.as_mut().poll(cx) {
-            return Poll::Ready(result);
-        }
-        if yielded.swap(false, Ordering::Relaxed) {
-            waited += waiting.take().map_or(Duration::ZERO, |(since, _)| since.elapsed());
-            return Poll::Pending;
-        }
-        let left = limit.saturating_sub(waited);
-        let (_, alarm) = waiting.get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(left))));
-        alarm.as_mut().poll(cx).map(|()| Err(Overtime(limit).into()))
-    })
-    .await
 }
 
 fn failure(kind: &str, error: &wasmtime::Error, limits: &Limits, log: &CallLog) -> Failure {

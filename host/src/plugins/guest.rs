@@ -1,17 +1,15 @@
 //! The host's side of one call: its limits, its log and a WASI in which nothing is granted.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
+use wasmtime::{Engine, ResourceLimiter, Store};
 use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::{log, types};
 use super::call_log::{CallLog, Stream};
-use super::runtime::{SLICE_TICKS, TICK};
 use super::settings::Limits;
 use super::types::Level;
 
@@ -39,11 +37,6 @@ pub(super) struct Guest {
     log: Arc<CallLog>,
 }
 
-/// The call used up its running time.
-#[derive(Debug, thiserror::Error)]
-#[error("the call used up its {} ms", .0.as_millis())]
-pub(super) struct Overtime(pub(super) Duration);
-
 /// The call asked for more memory than it may have.
 #[derive(Debug, thiserror::Error)]
 #[error("the call asked for more than {limit} bytes of memory")]
@@ -51,15 +44,8 @@ pub(super) struct MemoryLimit {
     pub(super) limit: usize,
 }
 
-/// A store for one call, with its deadline armed. `yielded` is set whenever the guest lets other
-/// work go on, so that the caller can tell this from waiting in a host call.
-pub(super) fn store(
-    engine: &Engine,
-    limits: &Limits,
-    world: World,
-    log: Arc<CallLog>,
-    yielded: Arc<AtomicBool>,
-) -> Store<Guest> {
+/// A store for one call, limited in memory and resources.
+pub(super) fn store(engine: &Engine, limits: &Limits, world: World, log: Arc<CallLog>) -> Store<Guest> {
     let mut resources = ResourceTable::new();
     resources.set_max_capacity(RESOURCES_MAX);
     let guest = Guest {
@@ -73,26 +59,7 @@ pub(super) fn store(
     };
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| &mut guest.limiter);
-    arm(&mut store, limits.call_timeout, yielded);
     store
-}
-
-/// Counts slices instead of reading a clock: only time in which this guest ran is charged to it.
-fn arm(store: &mut Store<Guest>, limit: Duration, yielded: Arc<AtomicBool>) {
-    let slice = TICK * u32::try_from(SLICE_TICKS).unwrap_or(1);
-    let mut left = limit.as_nanos().div_ceil(slice.as_nanos());
-    store.epoch_deadline_callback(move |_| {
-        left = left.saturating_sub(1);
-        if left == 0 {
-            return Err(Overtime(limit).into());
-        }
-        yielded.store(true, Ordering::Relaxed);
-        Ok(UpdateDeadline::YieldCustom(
-            SLICE_TICKS,
-            Box::pin(tokio::task::yield_now()),
-        ))
-    });
-    store.set_epoch_deadline(SLICE_TICKS);
 }
 
 fn wasi(world: World, log: &Arc<CallLog>) -> WasiCtx {

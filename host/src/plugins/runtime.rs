@@ -81,7 +81,7 @@ fn pooled_config(settings: &Settings) -> Config {
         .total_stacks(calls)
         .table_elements(TABLE_ELEMENTS)
         .max_tables_per_module(4)
-        .max_memory_size(settings.memory_bytes_max().max(MIB))
+        .max_memory_size(settings.memory_bytes_max().max(MIB).next_multiple_of(64 * KIB))
         .max_component_instance_size(4 * MIB)
         .max_core_instance_size(4 * MIB)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)

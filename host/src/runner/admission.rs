@@ -19,43 +19,73 @@ const RELOAD_PAUSE: Duration = Duration::from_secs(2);
 
 /// Every run that has not ended, folded from its log.
 pub(crate) async fn read_back(world: &World) -> Result<Vec<Live>, store::Error> {
-    let stored = world.store.live_runs().await?;
+    let mut stored = world.store.live_runs();
     let mut plans: HashMap<String, Arc<Plan>> = HashMap::new();
-    Ok(stored
-        .into_iter()
-        .map(|one| {
-            let digest = one.new.definition.clone();
-            let plan = plans
-                .entry(digest)
-                .or_insert_with(|| Arc::new(Plan::new(one.definition.clone())))
-                .clone();
-            live(one, plan)
-        })
-        .collect())
+    let mut all = Vec::new();
+    while let Some(one) = stored.recv().await {
+        match one.and_then(|one| live(&mut plans, one)) {
+            Ok(live) => all.push(live),
+            Err(error) if matches!(error, store::Error::Unreadable { .. }) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a flow run cannot go on; the others do");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
 }
 
-fn live(stored: LiveRun, plan: Arc<Plan>) -> Live {
-    let run = Run::replay(stored.new.id, plan.definition.clone(), stored.log);
-    Live::new(run, Head::new(stored.new), plan)
+fn live(plans: &mut HashMap<String, Arc<Plan>>, stored: LiveRun) -> Result<Live, store::Error> {
+    let digest = stored.run.definition.clone();
+    let plan = match plans.get(&digest) {
+        Some(plan) => plan.clone(),
+        None => {
+            let definition = serde_json::from_str(stored.definition.as_str()).map_err(|source| {
+                store::Error::Unreadable {
+                    run: stored.run.id,
+                    what: format!("its definition {digest}"),
+                    source: Some(Arc::new(source)),
+                }
+            })?;
+            let plan = Arc::new(Plan::new(Arc::new(definition)));
+            plans.insert(digest, plan.clone());
+            plan
+        }
+    };
+    let run = Run::replay(stored.run.id, plan.definition.clone(), stored.records);
+    Ok(Live::new(run, Head::new(stored.run), plan))
 }
 
 /// Reads one run back, for as long as it takes.
 pub(crate) async fn reload(world: &World, runner: &Runner, run: FlowRunId) {
     loop {
         tokio::time::sleep(RELOAD_PAUSE).await;
-        match world.store.live_run(run).await {
-            Ok(Some(stored)) => {
-                let plan = Arc::new(Plan::new(stored.definition.clone()));
-                let live = Box::new(live(stored, plan));
-                let _ = runner.post(run, Mail::Reloaded { live }).await;
+        match read_one(world, run).await {
+            Ok(live) => {
+                let live = live.map(Box::new);
+                let _ = runner.post(run, Mail::Reloaded { run, live }).await;
                 return;
             }
-            Ok(None) => return,
             Err(error) => {
                 tracing::error!(%run, error = &error as &dyn std::error::Error, "a run cannot be read back yet");
             }
         }
     }
+}
+
+async fn read_one(world: &World, run: FlowRunId) -> Result<Option<Live>, store::Error> {
+    let Some(found) = world.store.flow_run(run).await? else { return Ok(None) };
+    if found.state.state_type.is_terminal() {
+        return Ok(None);
+    }
+    let Some(definition) = world.store.definition(found.run.definition.clone()).await? else {
+        return Ok(None);
+    };
+    let stored = LiveRun {
+        records: world.store.records(run).await?,
+        definition,
+        run: found.run,
+    };
+    live(&mut HashMap::new(), stored).map(Some)
 }
 
 /// Brings the news of slots to the runs that got them.

@@ -23,7 +23,7 @@ pub(crate) fn call(world: &World, live: &Live, node: NodeId) -> Option<Future> {
     let (plugins, log) = (world.plugins.clone(), CallLog::new(live.id(), node));
     Some(Box::pin(async move {
         let sink = std::sync::Arc::new(log.clone());
-        let role = plugins.kinds().kind(&kind).map(|known| known.info.role);
+        let role = plugins.kinds().get(&kind).map(|known| known.role);
         let answer = match (role, &call.resume) {
             (Some(Role::Activity), _) => plugins.run_activity(&kind, &ctx, &call.input, sink).await,
             (_, None) => plugins.start(&kind, &ctx, &call.input, sink).await,
@@ -195,14 +195,14 @@ pub(crate) fn tell_parent(world: &World, runner: &Runner, run: FlowRunId) {
     let (store, runner) = (world.store.clone(), runner.clone());
     crate::task::spawn("parent", async move {
         let Ok(Some(child)) = store.flow_run(run).await else { return };
-        let Some(parent) = child.new.parent else { return };
+        let Some(parent) = child.run.parent else { return };
         let state = &child.state;
         if !state.state_type.is_terminal() {
             return;
         }
         let outcome = Outcome::Child(Json::from(&json!({
             "flow_run_id": run.to_string(),
-            "name": child.new.name,
+            "name": child.run.name,
             "state_type": state.state_type.as_str(),
             "state_name": state.name,
             "message": state.message,

@@ -90,7 +90,12 @@ impl Draft {
                 node,
                 attempt,
                 commands,
-            } => self.send(*node, *attempt, commands, true),
+            } => {
+                if commands.is_empty() {
+                    self.sends_over.push((*node, *attempt));
+                }
+                self.send(*node, *attempt, commands, true);
+            }
             Fact::Paused => self.slot = Some(SlotChange::Release),
             Fact::Finished { .. } => self.after.finished = true,
             _ => {}

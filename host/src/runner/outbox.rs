@@ -9,14 +9,17 @@ use grepx_engine::{ErrorClass, FlowRunId, Message, NodeId, Op, Outcome, TaskErro
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
-use crate::broker::{Broker, Notice, SendError};
-use crate::store::{self, NewSend, SendId, Store};
+use crate::broker::{Broker, Notice, RevocationEnd, SendError};
+use crate::store::{self, NewSend, OpenSend, SendId, Store};
 
 use super::Runner;
 use super::shard::Mail;
 
 /// How long a send that could not be made waits, unless the connection comes back before.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// Rows that are read back at a time.
+const PAGE: u32 = 1_000;
 
 type Key = (FlowRunId, NodeId, u32, String);
 
@@ -30,6 +33,8 @@ struct Inner {
     runner: Runner,
     /// Sends under way, so that a withdrawal can end them.
     active: Mutex<HashMap<Key, AbortHandle>>,
+    /// Revocations that the broker repeats, by connection and result key.
+    revoking: Mutex<HashMap<(String, String), SendId>>,
     /// A connection has come back.
     up: Notify,
 }
@@ -40,6 +45,22 @@ struct Send {
     id: SendId,
     run: FlowRunId,
     new: NewSend,
+}
+
+impl From<OpenSend> for Send {
+    fn from(open: OpenSend) -> Self {
+        Self {
+            id: open.id,
+            run: open.run,
+            new: NewSend {
+                node: open.node,
+                attempt: open.attempt,
+                key: open.key,
+                op: open.op,
+                keep: open.keep,
+            },
+        }
+    }
 }
 
 impl Send {
@@ -60,26 +81,28 @@ impl Outbox {
             broker,
             runner,
             active: Mutex::default(),
+            revoking: Mutex::default(),
             up: Notify::new(),
         }))
     }
 
     /// Takes up what was not sent when the host stopped, and what a broker without memory has lost.
     pub(crate) async fn read_back(&self) -> Result<(), store::Error> {
-        for open in self.0.store.open_sends().await? {
-            let lost = match &open.new.op {
-                Op::Enqueue(message) => !self.0.broker.is_durable(&message.connection),
-                _ => open.new.keep,
-            };
-            if open.sent_at.is_none() || lost {
-                self.start(vec![Send {
-                    id: open.id,
-                    run: open.run,
-                    new: open.new,
-                }]);
+        let mut after = SendId(0);
+        loop {
+            let page = self.0.store.open_sends(after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            for open in page {
+                let lost = match &open.op {
+                    Op::Enqueue(message) => !self.0.broker.is_durable(&message.connection),
+                    _ => open.keep,
+                };
+                if open.sent_at.is_none() || lost {
+                    self.start(vec![Send::from(open)]);
+                }
             }
         }
-        Ok(())
     }
 
     /// Sends what a commit has left.
@@ -104,6 +127,10 @@ impl Outbox {
 
     fn active(&self) -> std::sync::MutexGuard<'_, HashMap<Key, AbortHandle>> {
         self.0.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn revoking(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), SendId>> {
+        self.0.revoking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn carry_out(&self, sends: Vec<Send>) {
@@ -131,7 +158,7 @@ impl Outbox {
                     if told {
                         self.explain(send, None).await;
                     }
-                    if let Err(error) = self.0.store.mark_sent(vec![send.id]).await {
+                    if let Err(error) = self.0.store.mark_sent(vec![send.id], crate::clock::now()).await {
                         tracing::warn!(error = &error as &dyn std::error::Error, "a send could not be marked; it is guarded against repetition");
                     }
                     return;
@@ -152,13 +179,17 @@ impl Outbox {
     }
 
     async fn broadcast(&self, send: &Send, message: &Message) {
+        if let Some(key) = message.meta.get("until-reply") {
+            // The broker repeats it until it is settled; then the row goes.
+            self.revoking().insert((message.connection.clone(), key.clone()), send.id);
+            if let Err(error) = self.0.broker.broadcast(message).await {
+                tracing::debug!(run = %send.run, %error, "a revocation was not published yet");
+            }
+            return;
+        }
         loop {
             match self.0.broker.broadcast(message).await {
                 // Repeated by the broker until it is settled; then the row goes.
-                Ok(_) if message.meta.contains_key("until-reply") => {
-                    self.0.broker.settle(message, send.id.0).await;
-                    return;
-                }
                 Ok(_) => return self.done(send.id).await,
                 Err(error) if error.is_transient() => self.pause().await,
                 Err(error) => {
@@ -175,10 +206,11 @@ impl Outbox {
         if let Some(handle) = under_way {
             handle.abort();
         }
-        let original = self.0.store.find_send(send.run, send.new.node, send.new.attempt, key.to_owned()).await;
+        let (run, node, attempt) = (send.run, send.new.node, send.new.attempt);
+        let original = self.0.store.find_send(run, node, attempt, key.to_owned()).await;
         let withdrawn = match original {
             Ok(Some(found)) => {
-                let withdrawn = match &found.new.op {
+                let withdrawn = match &found.op {
                     Op::Enqueue(message) => self.take_back(message).await,
                     _ => false,
                 };
@@ -232,7 +264,7 @@ pub(crate) async fn deliver(runner: Runner, outbox: Outbox, mut notices: mpsc::R
     while let Some(notice) = notices.recv().await {
         match notice {
             Notice::Value { waiter, value } => {
-                let outcome = Outcome::Reply(value.into());
+                let outcome = Outcome::Reply(value);
                 runner.outcome(waiter.run, waiter.node, waiter.attempt, waiter.key, outcome).await;
             }
             Notice::Up { connection } => {
@@ -242,7 +274,15 @@ pub(crate) async fn deliver(runner: Runner, outbox: Outbox, mut notices: mpsc::R
             Notice::Down { connection, reason } => {
                 tracing::warn!(%connection, %reason, "connection is down; what needs it waits");
             }
-            Notice::Settled { tag, .. } => outbox.done(SendId(tag)).await,
+            Notice::Settled { connection, key, end } => {
+                if end == RevocationEnd::Unanswered {
+                    tracing::warn!(%connection, %key, "no worker has confirmed a revocation in time; it is not repeated any more");
+                }
+                let known = outbox.revoking().remove(&(connection, key));
+                if let Some(id) = known {
+                    outbox.done(id).await;
+                }
+            }
         }
     }
 }

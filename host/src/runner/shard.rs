@@ -8,7 +8,7 @@ use grepx_engine::{Definition, Due, Event, FlowRunId, Json, NodeId, Run, Timesta
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::store::{self, Created, LogRow, NewRun};
+use crate::store::{self, Created, LogRow, NewRun, SendId};
 
 use super::draft::{self, After};
 use super::events::{self, Hands};
@@ -40,7 +40,7 @@ pub(crate) enum Mail {
     Committed { run: FlowRunId, perform: Vec<Due> },
     /// A commit is not in the store, so memory is wrong.
     Reload { run: FlowRunId },
-    Reloaded { live: Box<Live> },
+    Reloaded { run: FlowRunId, live: Option<Box<Live>> },
     /// Why nobody takes the messages of these nodes; `None` when it is not known any more.
     Explained {
         run: FlowRunId,
@@ -68,6 +68,8 @@ pub(crate) enum Answer {
     Hold(String),
 }
 
+type Receipt = store::Receipt<Vec<SendId>>;
+
 /// Mail that is taken before the next commit.
 const BATCH: usize = 512;
 /// Sweeps between two looks at everything.
@@ -79,7 +81,7 @@ pub(crate) struct Shard {
     mail: mpsc::Receiver<Mail>,
     /// One per commit that the store has taken, and it takes only so many: this queue is bounded by
     /// that, and must not be by itself, or the shard and its mailbox could wait for each other.
-    commits: mpsc::UnboundedSender<(store::Receipt, FlowRunId, After)>,
+    commits: mpsc::UnboundedSender<(Receipt, FlowRunId, After)>,
     live: HashMap<FlowRunId, Live>,
     plans: HashMap<usize, Weak<Plan>>,
     timers: BTreeSet<(Timestamp, FlowRunId)>,
@@ -87,6 +89,7 @@ pub(crate) struct Shard {
     hands: Hands,
     reloading: HashSet<FlowRunId>,
     sweeps: u32,
+    draining: Vec<oneshot::Sender<()>>,
 }
 
 impl Shard {
@@ -105,6 +108,7 @@ impl Shard {
             dirty: Vec::new(),
             reloading: HashSet::new(),
             sweeps: 0,
+            draining: Vec::new(),
         }
     }
 
@@ -116,12 +120,13 @@ impl Shard {
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.settle().await;
+            let timer = self.until_next_timer();
             tokio::select! {
                 mail = self.mail.recv() => match mail {
                     Some(mail) => self.take_batch(mail),
                     None => return,
                 },
-                () = tokio::time::sleep(self.until_next_timer()) => self.tick(),
+                () = tokio::time::sleep(timer) => self.tick(),
                 _ = sweep.tick() => self.sweep(),
             }
         }
@@ -151,20 +156,16 @@ impl Shard {
                 }
             }
             Mail::Reload { run } => self.reload(run),
-            Mail::Reloaded { live } => {
-                self.reloading.remove(&live.id());
-                self.adopt(*live);
+            Mail::Reloaded { run, live } => {
+                self.reloading.remove(&run);
+                if let Some(live) = live {
+                    self.adopt(*live);
+                }
             }
             Mail::Explained { run, node, reason } => self.explained(run, node, reason),
             Mail::Drain { reply } => {
-                // Everything before this mail has been taken; its commits are on their way.
-                let store = self.world.store.clone();
-                let dirty = std::mem::take(&mut self.dirty);
-                self.dirty = dirty;
-                crate::task::spawn("drain", async move {
-                    let _ = store.flushed().await;
-                    let _ = reply.send(());
-                });
+                // Answered when everything before this mail is in the store.
+                self.draining.push(reply);
             }
         }
     }
@@ -331,7 +332,8 @@ impl Shard {
             let finished = live.run.is_finished();
             if !live.draft.is_empty() {
                 let (commit, after) = draft::take(live);
-                let receipt = self.world.store.submit(commit).await;
+                let Ok(permit) = self.world.store.reserve().await else { return };
+                let receipt = permit.submit(commit);
                 if self.commits.send((receipt, run, after)).is_err() {
                     return;
                 }
@@ -339,6 +341,14 @@ impl Shard {
             if finished {
                 self.forget(run);
             }
+        }
+        if self.draining.is_empty() {
+            return;
+        }
+        // The store makes changes in their order, so an empty one is a barrier.
+        let _ = self.world.store.drop_sends(Vec::new()).await;
+        for reply in self.draining.drain(..) {
+            let _ = reply.send(());
         }
     }
 
@@ -414,7 +424,7 @@ fn rearm(timers: &mut BTreeSet<(Timestamp, FlowRunId)>, live: &mut Live) {
 async fn await_commits(
     runner: Runner,
     world: World,
-    mut waiting: mpsc::UnboundedReceiver<(store::Receipt, FlowRunId, After)>,
+    mut waiting: mpsc::UnboundedReceiver<(Receipt, FlowRunId, After)>,
 ) {
     while let Some((receipt, run, after)) = waiting.recv().await {
         match receipt.await {

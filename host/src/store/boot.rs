@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use grepx_engine::{Fact, FlowRunId, Json, Op, Record, Timestamp};
+use grepx_engine::{Fact, FlowRunId, Json, NodeId, Op, Record, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
@@ -114,6 +114,22 @@ pub(super) fn open_sends(sql: &Connection, after: SendId, limit: u32) -> Result<
         sends.push(open_send(row)?);
     }
     Ok(sends)
+}
+
+/// The send of one command of an attempt.
+pub(super) fn find_send(
+    sql: &Connection,
+    run: FlowRunId,
+    node: NodeId,
+    attempt: u32,
+    key: &str,
+) -> Result<Option<OpenSend>, Error> {
+    let mut select = sql.prepare_cached(
+        "SELECT * FROM outbox WHERE run_id = ? AND task = ? AND item = ? AND attempt = ? AND key = ? ORDER BY id LIMIT 1",
+    )?;
+    let place = params![rows::blob(&run.0), node.task, rows::item(node), attempt, key];
+    let mut rows = select.query(place)?;
+    rows.next()?.map(open_send).transpose()
 }
 
 fn open_send(row: &Row<'_>) -> Result<OpenSend, Error> {

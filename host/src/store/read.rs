@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use grepx_engine::{FlowRunId, Json, Record, StateType, TaskRunId};
+use grepx_engine::{FlowRunId, Json, NodeId, Record, StateType, TaskRunId};
 use tokio::sync::mpsc;
 
 use super::{
@@ -57,6 +57,9 @@ reads! {
     /// Sends of attempts that are not over, and those to keep; sent or not, in the order of their
     /// ids, after `after` (`SendId(0)` is before the first).
     open_sends(after: SendId, limit: u32) -> Vec<OpenSend> = boot::open_sends;
+    /// The send of one command, if it is open.
+    find_send(run: FlowRunId, node: NodeId, attempt: u32, key: String) -> Option<OpenSend> =
+        |sql, run, node, attempt, key: String| boot::find_send(sql, run, node, attempt, &key);
     /// Every run that holds a slot.
     held_runs() -> Vec<FlowRunId> = slots::held_runs;
     /// Who waits in a work pool, by work queue in the order of admission.

@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
+use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
 use super::{Key, Mistake, Mistakes, Node, Spot, Yaml};
 
 /// Values of a file at most, those that aliases repeat counted again.
 const NODES_MAX: usize = 1_000_000;
 /// Nesting at most.
-const DEPTH_MAX: usize = 64;
+const DEPTH_MAX: usize = 140;
+/// Characters of a key at most.
+const KEY_CHARS_MAX: usize = 64 * 1024;
 
 /// Reads one document. An empty one is an empty mapping.
 ///
@@ -23,8 +25,9 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Mistakes> {
         anchors: HashMap::new(),
         nodes: 0,
     };
+    let options = granit_parser::options! { emit_comments: false, simple_key_max_lookahead: KEY_CHARS_MAX };
     let mut events = Events {
-        parser: Parser::new_from_str(text),
+        parser: Parser::new_from_str_with_options(text, options),
     };
     let root = composer.document(&mut events);
     match root {
@@ -86,7 +89,11 @@ impl Composer<'_> {
                 Event::StreamStart | Event::DocumentEnd | Event::DocumentStart(..) => {}
                 Event::StreamEnd => break,
                 _ if root.is_some() => {
-                    return Err(Mistake::new(self.file, spot, "a second document begins here; write one per file"));
+                    return Err(Mistake::new(
+                        self.file,
+                        spot,
+                        "a second document begins here; write one per file",
+                    ));
                 }
                 event => root = Some(self.node(event, spot, events, 0)?),
             }
@@ -97,7 +104,13 @@ impl Composer<'_> {
         }))
     }
 
-    fn node<'i>(&mut self, event: Event<'i>, spot: Spot, events: &mut Events<'i>, depth: usize) -> Result<Node, Mistake> {
+    fn node<'i>(
+        &mut self,
+        event: Event<'i>,
+        spot: Spot,
+        events: &mut Events<'i>,
+        depth: usize,
+    ) -> Result<Node, Mistake> {
         self.count(1, spot)?;
         self.deep(depth, spot)?;
         let (anchor, yaml) = match event {
@@ -124,7 +137,11 @@ impl Composer<'_> {
             }
             Event::Alias(anchor) => return self.alias(anchor, spot, depth),
             other => {
-                return Err(Mistake::new(self.file, spot, format!("a value is missing before {other:?}")));
+                return Err(Mistake::new(
+                    self.file,
+                    spot,
+                    format!("a value is missing before {other:?}"),
+                ));
             }
         };
         let node = Node { spot, yaml };
@@ -157,7 +174,9 @@ impl Composer<'_> {
                         entries.push((Key { spot: key_spot, text }, value));
                     }
                 }
-                _ => self.mistakes.push(Mistake::new(self.file, key_spot, "a key has to be a text")),
+                _ => self
+                    .mistakes
+                    .push(Mistake::new(self.file, key_spot, "a key has to be a text")),
             }
         }
         for node in merged {
@@ -191,7 +210,11 @@ impl Composer<'_> {
 
     fn alias(&mut self, anchor: usize, spot: Spot, depth: usize) -> Result<Node, Mistake> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            return Err(Mistake::new(self.file, spot, "an alias inside of the value that it names"));
+            return Err(Mistake::new(
+                self.file,
+                spot,
+                "an alias inside of the value that it names",
+            ));
         };
         let (size, height) = extent(&node);
         self.count(size, spot)?;
@@ -201,7 +224,11 @@ impl Composer<'_> {
 
     fn deep(&self, depth: usize, spot: Spot) -> Result<(), Mistake> {
         if depth > DEPTH_MAX {
-            return Err(Mistake::new(self.file, spot, format!("nested deeper than {DEPTH_MAX} levels")));
+            return Err(Mistake::new(
+                self.file,
+                spot,
+                format!("nested deeper than {DEPTH_MAX} levels"),
+            ));
         }
         Ok(())
     }
@@ -230,7 +257,9 @@ impl Composer<'_> {
 /// Values in `node`, and levels below it.
 fn extent(node: &Node) -> (usize, usize) {
     let over = |children: &mut dyn Iterator<Item = &Node>| {
-        children.map(extent).fold((1, 0), |(size, height), (more, below)| (size + more, height.max(below + 1)))
+        children.map(extent).fold((1, 0), |(size, height), (more, below)| {
+            (size + more, height.max(below + 1))
+        })
     };
     match &node.yaml {
         Yaml::Scalar { .. } => (1, 0),

@@ -34,7 +34,9 @@ impl Compiler<'_> {
             if !self.active(&mut blame, row) {
                 continue;
             }
-            let Some(name) = self.name(&mut blame, row) else { continue };
+            let Some(name) = self.name(&mut blame, row) else {
+                continue;
+            };
             if !seen.insert(name.clone()) {
                 let message = format!("another row before it is named {name:?} too");
                 self.error(&mut blame, "name", message, "rename or deactivate one of them");
@@ -62,7 +64,9 @@ impl Compiler<'_> {
         let schedules = self.schedules(blame, row, id);
         let description = self.cell(blame, "description", row.text("description"));
         let tags = self.cell(blame, "tags", row.texts("tags"));
-        let parameters = self.cell(blame, "parameters", row.object("parameters")).unwrap_or_default();
+        let parameters = self
+            .cell(blame, "parameters", row.object("parameters"))
+            .unwrap_or_default();
         let paused = self.cell(blame, "paused", row.flag("paused")).unwrap_or(false);
         let concurrency_limit = self.limit(blame, row, "concurrency_limit");
         if concurrency_limit == Some(0) {
@@ -99,51 +103,65 @@ impl Compiler<'_> {
         })
     }
 
-    fn usable_flow(
-        &mut self,
-        blame: &mut Blame,
-        row: &Row,
-        flows: &BTreeMap<String, Arc<Flow>>,
-    ) -> Option<Arc<Flow>> {
+    fn usable_flow(&mut self, blame: &mut Blame, row: &Row, flows: &BTreeMap<String, Arc<Flow>>) -> Option<Arc<Flow>> {
         let id = self.flow_of(blame, row)?;
         let Some(flow) = self.flow_rows.get(&id).copied() else {
             let message = format!("there is no flow with the id {id}");
-            self.error(blame, "flow_id", message, "set it to the id of a row of prefect_flows, or remove the deployment");
+            self.error(
+                blame,
+                "flow_id",
+                message,
+                "set it to the id of a row of prefect_flows, or remove the deployment",
+            );
             return None;
         };
         let name = flow.name().unwrap_or_default();
         blame.flow = Some(name.to_owned());
         if !flow.is_active() {
             let message = format!("its flow {name:?} is inactive");
-            self.error(blame, "flow_id", message, "activate the flow, or deactivate the deployment");
+            self.error(
+                blame,
+                "flow_id",
+                message,
+                "activate the flow, or deactivate the deployment",
+            );
             return None;
         }
         let usable = flows.get(name).filter(|found| found.row_id == id).cloned();
         if usable.is_none() {
             let message = format!("its flow {name:?} cannot be used");
-            self.error(blame, "flow_id", message, "see the problems of the flow and of its tasks");
+            self.error(
+                blame,
+                "flow_id",
+                message,
+                "see the problems of the flow and of its tasks",
+            );
         }
         usable
     }
 
-    fn usable_pool(
-        &mut self,
-        blame: &mut Blame,
-        row: &Row,
-        pools: &BTreeMap<String, Arc<Pool>>,
-    ) -> Option<String> {
+    fn usable_pool(&mut self, blame: &mut Blame, row: &Row, pools: &BTreeMap<String, Arc<Pool>>) -> Option<String> {
         const COLUMN: &str = "work_pool_name";
         let before = blame.errors;
         let Some(name) = self.cell(blame, COLUMN, row.text(COLUMN)) else {
             if blame.errors == before {
-                self.error(blame, COLUMN, "the deployment names no work pool", "name one of prefect_work_pools");
+                self.error(
+                    blame,
+                    COLUMN,
+                    "the deployment names no work pool",
+                    "name one of prefect_work_pools",
+                );
             }
             return None;
         };
         if pools.contains_key(&name) {
             return Some(name);
         }
-        let pool_row = self.rows.table(Table::WorkPools).iter().find(|row| row.name() == Some(&name));
+        let pool_row = self
+            .rows
+            .table(Table::WorkPools)
+            .iter()
+            .find(|row| row.name() == Some(&name));
         let (message, help) = match pool_row {
             Some(row) if !row.is_active() => (
                 format!("the work pool {name:?} is inactive"),
@@ -172,13 +190,21 @@ impl Compiler<'_> {
             return;
         }
         let schema = flow.parameter_schema();
-        let Ok(validator) = jsonschema::validator_for(&schema) else { return };
+        let Ok(validator) = jsonschema::validator_for(&schema) else {
+            return;
+        };
         let document = Value::Object(parameters.clone());
         for fault in validator.iter_errors(&document) {
             if matches!(fault.kind(), jsonschema::error::ValidationErrorKind::Required { .. }) {
                 continue;
             }
-            let message = format!("do not fit parameters_schema of the flow: {}: {fault}", fault.instance_path());
+            let path = fault.instance_path().to_string();
+            let place = if path.is_empty() {
+                String::new()
+            } else {
+                format!("{path}: ")
+            };
+            let message = format!("do not fit parameters_schema of the flow: {place}{fault}");
             self.error(blame, "parameters", message, "correct the parameters or the schema");
         }
     }
@@ -191,7 +217,12 @@ impl Compiler<'_> {
         match parse_word(&word, known) {
             Ok(value) => value,
             Err(message) => {
-                self.error(blame, column, message, format!("write one of {}", quoted(known.iter().copied())));
+                self.error(
+                    blame,
+                    column,
+                    message,
+                    format!("write one of {}", quoted(known.iter().copied())),
+                );
                 T::default()
             }
         }
@@ -200,7 +231,9 @@ impl Compiler<'_> {
     /// The schedule of the two columns, then those of the list.
     fn schedules(&mut self, blame: &mut Blame, row: &Row, deployment: Uuid) -> Vec<ScheduleSpec> {
         let mut schedules = Vec::new();
-        let config = self.cell(blame, "schedule_config", row.object("schedule_config")).unwrap_or_default();
+        let config = self
+            .cell(blame, "schedule_config", row.object("schedule_config"))
+            .unwrap_or_default();
         if let Some(word) = self.cell(blame, "schedule_type", row.text("schedule_type")) {
             match parse_word(&word, SCHEDULE_TYPES) {
                 Ok(schedule_type) => schedules.push(ScheduleSpec {

@@ -24,13 +24,21 @@ impl Compiler<'_> {
         let flow_type = self.cell(blame, "flow_type", row.text("flow_type"));
         let parameters_schema = self.cell(blame, "parameters_schema", row.object("parameters_schema"));
         let parameters_schema = parameters_schema.map(Value::Object);
-        if let Some(error) = parameters_schema.as_ref().and_then(|schema| jsonschema::validator_for(schema).err()) {
+        if let Some(error) = parameters_schema
+            .as_ref()
+            .and_then(|schema| jsonschema::validator_for(schema).err())
+        {
             let message = format!("is no JSON Schema: {error}");
             self.error(blame, "parameters_schema", message, "correct the schema");
         }
         let definition = self.definition(blame, name, timeout.filter(|seconds| *seconds > 0), task_rows);
         if task_rows.is_empty() {
-            self.warning(blame, "", "the flow has no active task", "add tasks with this flow_id; a run completes at once");
+            self.warning(
+                blame,
+                "",
+                "the flow has no active task",
+                "add tasks with this flow_id; a run completes at once",
+            );
         }
         let created_at = self.created_at(blame, row);
         let definition = definition.filter(|_| blame.errors == 0)?;
@@ -76,9 +84,18 @@ impl Compiler<'_> {
                 Some(definition)
             }
             Err(InvalidDefinition::Cycle { path }) => {
-                let message = format!("tasks depend on each other in a circle: {}", path.join(" → "));
+                let message = format!(
+                    "tasks depend on each other in a circle, each on the next: {}",
+                    path.join(" → ")
+                );
                 let first = drafts.iter().find(|draft| Some(&draft.task.name) == path.first());
-                let mut own = first.map_or_else(|| Blame { name: None, ..copy(blame) }, |draft| copy(&draft.blame));
+                let mut own = first.map_or_else(
+                    || Blame {
+                        name: None,
+                        ..copy(blame)
+                    },
+                    |draft| copy(&draft.blame),
+                );
                 self.error(&mut own, "depends_on", message, "remove one of these dependencies");
                 blame.errors += 1;
                 None
@@ -96,7 +113,12 @@ impl Compiler<'_> {
         for (place, draft) in (0_u32..).zip(drafts.iter()) {
             if places.insert(draft.task.name.clone(), place).is_some() {
                 let message = format!("another task of the flow {flow:?} is named {:?} too", draft.task.name);
-                self.error(&mut copy(&draft.blame), "name", message, "rename or deactivate one of them");
+                self.error(
+                    &mut copy(&draft.blame),
+                    "name",
+                    message,
+                    "rename or deactivate one of them",
+                );
                 blame.errors += 1;
             }
         }
@@ -198,7 +220,9 @@ fn parameters(schema: Option<&Value>) -> Map<String, Value> {
     let mut parameters = Map::new();
     parameters.insert("environment".to_owned(), json!("production"));
     parameters.insert("debug".to_owned(), json!(false));
-    let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+    let properties = schema
+        .and_then(|schema| schema.get("properties"))
+        .and_then(Value::as_object);
     for (name, property) in properties.into_iter().flatten() {
         if let Some(default) = property.get("default") {
             parameters.insert(name.clone(), default.clone());

@@ -13,10 +13,14 @@ pub(super) fn retry_config(config: &Map<String, Value>) -> Vec<(&'static str, St
         }
     };
     check("max_retries", "a whole number from 0", |value| value.as_u64().is_some());
-    check("retry_delay_seconds", "a number from 0, or a list of such numbers", |value| match value {
-        Value::Array(delays) => delays.iter().all(is_duration),
-        other => is_duration(other),
-    });
+    check(
+        "retry_delay_seconds",
+        "a number from 0, or a list of such numbers",
+        |value| match value {
+            Value::Array(delays) => delays.iter().all(is_duration),
+            other => is_duration(other),
+        },
+    );
     check("retry_jitter_factor", "a number from 0", is_duration);
     faults
 }

@@ -34,7 +34,9 @@ impl Compiler<'_> {
             if !self.active(&mut blame, row) {
                 continue;
             }
-            let Some(name) = self.name(&mut blame, row) else { continue };
+            let Some(name) = self.name(&mut blame, row) else {
+                continue;
+            };
             if !seen.insert(name.clone()) {
                 let message = format!("another row before it is named {name:?} too");
                 self.error(&mut blame, "name", message, "rename or deactivate one of them");
@@ -119,7 +121,11 @@ impl Compiler<'_> {
                 continue;
             }
             let last = queues.iter().map(|one| one.priority).max().unwrap_or(0);
-            let priority = if name == QUEUE_DEFAULT { 1 } else { last.saturating_add(1) };
+            let priority = if name == QUEUE_DEFAULT {
+                1
+            } else {
+                last.saturating_add(1)
+            };
             queues.push(new_queue(pool, name, priority));
         }
         queues.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
@@ -149,7 +155,10 @@ fn queue(pool: &str, item: &Value) -> Result<Queue, String> {
     };
     let mut queue = new_queue(pool, name, 1);
     let number = |key: &str, value: &Value, from: u64| {
-        let number = value.as_u64().filter(|number| *number >= from).and_then(|number| u32::try_from(number).ok());
+        let number = value
+            .as_u64()
+            .filter(|number| *number >= from)
+            .and_then(|number| u32::try_from(number).ok());
         number.ok_or_else(|| format!("{key} has to be a whole number from {from}, found {}", describe(value)))
     };
     for (key, value) in map {
@@ -160,11 +169,15 @@ fn queue(pool: &str, item: &Value) -> Result<Queue, String> {
             "concurrency_limit" => queue.concurrency_limit = Some(number(key, value, 0)?),
             "paused" | "is_paused" => {
                 let flag = value.as_bool();
-                queue.paused = flag.ok_or_else(|| format!("{key} has to be true or false, found {}", describe(value)))?;
+                queue.paused =
+                    flag.ok_or_else(|| format!("{key} has to be true or false, found {}", describe(value)))?;
             }
             other => {
                 let known = ["name", "description", "priority", "concurrency_limit", "paused"];
-                return Err(format!("unknown key {other:?}{}", crate::yaml::did_you_mean(other, known)));
+                return Err(format!(
+                    "unknown key {other:?}{}",
+                    crate::yaml::did_you_mean(other, known)
+                ));
             }
         }
     }

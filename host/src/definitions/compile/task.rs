@@ -34,9 +34,16 @@ impl Compiler<'_> {
         task.work_name = self.cell(blame, "celery_task_name", row.text("celery_task_name"));
         task.tags = self.cell(blame, "tags", row.texts("tags"));
         let args = Value::Array(self.cell(blame, "task_args", row.list("task_args")).unwrap_or_default());
-        let kwargs = Value::Object(self.cell(blame, "task_kwargs", row.object("task_kwargs")).unwrap_or_default());
-        let config = self.cell(blame, "task_config", row.json("task_config")).unwrap_or_else(|| json!({}));
-        let retry = self.cell(blame, "retry_config", row.object("retry_config")).unwrap_or_default();
+        let kwargs = Value::Object(
+            self.cell(blame, "task_kwargs", row.object("task_kwargs"))
+                .unwrap_or_default(),
+        );
+        let config = self
+            .cell(blame, "task_config", row.json("task_config"))
+            .unwrap_or_else(|| json!({}));
+        let retry = self
+            .cell(blame, "retry_config", row.object("retry_config"))
+            .unwrap_or_default();
         for (key, message) in retry_config(&retry) {
             self.error(blame, "retry_config", message, format!("correct {key}, or remove it"));
         }
@@ -73,7 +80,12 @@ impl Compiler<'_> {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => format!("write one of {}", quoted(known())),
             };
-            self.error(blame, "trigger_rule", format!("there is no trigger rule {word:?}"), help);
+            self.error(
+                blame,
+                "trigger_rule",
+                format!("there is no trigger rule {word:?}"),
+                help,
+            );
             TriggerRule::default()
         })
     }
@@ -91,7 +103,10 @@ impl Compiler<'_> {
         let inputs: Map<String, Value> = self.cell(blame, "inputs", row.object("inputs")).unwrap_or_default();
         for (argument, source) in inputs {
             let Value::String(source) = source else {
-                let message = format!("the expression of {argument:?} has to be a text, found {}", describe(&source));
+                let message = format!(
+                    "the expression of {argument:?} has to be a text, found {}",
+                    describe(&source)
+                );
                 let help = "write the value as an expression in quotes, or put it into task_kwargs";
                 self.error(blame, "inputs", message, help);
                 continue;
@@ -111,7 +126,11 @@ impl Compiler<'_> {
         mapped: bool,
         references: &mut Vec<(&'static str, String)>,
     ) {
-        let of = if argument.is_empty() { String::new() } else { format!("{argument:?}: ") };
+        let of = if argument.is_empty() {
+            String::new()
+        } else {
+            format!("{argument:?}: ")
+        };
         match Expression::compile(source) {
             Err(error) => self.error(blame, column, format!("{of}{error}"), "correct the expression"),
             Ok(expression) => {
@@ -134,7 +153,12 @@ impl Compiler<'_> {
                     None if known.is_empty() => "no plugin is loaded; put one into the plugin directory".to_owned(),
                     None => format!("loaded are {}", quoted(known.iter().map(String::as_str))),
                 };
-                self.error(blame, "task_kind", format!("no plugin has the kind {:?}", task.kind), help);
+                self.error(
+                    blame,
+                    "task_kind",
+                    format!("no plugin has the kind {:?}", task.kind),
+                    help,
+                );
             }
             Err(KindProblem::Input(faults)) => {
                 for fault in faults {

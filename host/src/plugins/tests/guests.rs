@@ -21,9 +21,9 @@ pub(super) struct Guest<'a> {
     pub(super) data: &'a str,
 }
 
-/// Answers `{}` at once.
+/// Answers `{}` at once. The error's `option<u64>` aligns the payload to 8.
 pub(super) const OK: &str = "(i32.store8 (i32.const 0) (i32.const 0)) \
-     (i32.store (i32.const 4) (i32.const 8192)) (i32.store (i32.const 8) (i32.const 2)) (i32.const 0)";
+     (i32.store (i32.const 8) (i32.const 8192)) (i32.store (i32.const 12) (i32.const 2)) (i32.const 0)";
 
 impl Default for Guest<'_> {
     fn default() -> Self {

@@ -1,0 +1,93 @@
+//! Has a Celery worker run the task: sends one message, then sleeps until a final state stands
+//! under the result key. Between the two it holds no instance and no connection.
+//!
+//! Each attempt has an id of its own (the idempotency key): workers store nothing for a second
+//! run of an id that has finished, and refuse one that was revoked. The host keeps the time:
+//! nothing is sent with a delay or an expiry, as the workers' clocks would decide about it.
+//!
+//! Deliberately absent: chains, groups and chords. A flow does the sequencing.
+
+mod config;
+mod follow;
+mod send;
+
+use grepx_plugin_sdk::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+pub use config::Config;
+use config::Settings;
+
+/// The keys of the attempt's commands.
+const TASK: &str = "task";
+const RESULT: &str = "result";
+const REVOKE: &str = "revoke";
+
+#[derive(Debug)]
+pub struct Celery;
+
+/// What is needed to read the answer and to call the task off.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    id: String,
+    task: String,
+    queue: String,
+    connection: String,
+    result_key: String,
+}
+
+impl Durable for Celery {
+    const KIND: &'static str = "celery";
+    const SUMMARY: &'static str = "Has a Celery worker run the task";
+    const CAPABILITIES: &'static [&'static str] = &["connection:celery"];
+    type Input = TaskInput<Map<String, Value>, Config>;
+    type Output = Value;
+    type State = State;
+
+    fn input_schema() -> Value {
+        config::input_schema()
+    }
+
+    fn start(ctx: &Ctx, input: Self::Input) -> Result<Step<Value, State>, Error> {
+        let settings: Settings = ctx.settings()?;
+        let (state, message) = send::prepare(ctx, &settings, input)?;
+        let status = format!("queued on {}", state.queue);
+        let (connection, result_key) = (state.connection.clone(), state.result_key.clone());
+        Ok(Step::suspend(state)
+            .reply(RESULT, connection, result_key)
+            .enqueue(TASK, message)
+            .wake_any([RESULT])
+            .status(status))
+    }
+
+    fn resume(_ctx: &Ctx, state: State, events: Vec<Event>) -> Result<Step<Value, State>, Error> {
+        let mut latest = None;
+        for event in events {
+            match event.outcome {
+                Outcome::Failed(error) => return Err(error),
+                Outcome::Cancelled => {
+                    let message = format!("the host withdrew {} from the queue {}", state.task, state.queue);
+                    return Err(Error::cancelled("celery-withdrawn", message));
+                }
+                Outcome::Reply(bytes) if event.key == RESULT => latest = Some(bytes),
+                _ => {}
+            }
+        }
+        match latest {
+            Some(bytes) => follow::read(state, &bytes),
+            None => Ok(Step::suspend(state).wake_any([RESULT])),
+        }
+    }
+
+    fn stop(_ctx: &Ctx, state: State, _reason: StopReason) -> Vec<Command> {
+        let revoke = Message::new(&state.connection, "control", send::revoke_body(&state.id))
+            .meta("control", "revoke")
+            .meta("until-reply", &state.result_key);
+        vec![Command::cancel(TASK), Command::broadcast(REVOKE, revoke)]
+    }
+}
+
+grepx_plugin_sdk::export_durable!(Celery);
+
+#[cfg(test)]
+mod tests;
