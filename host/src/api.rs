@@ -195,11 +195,17 @@ fn work_pool_routes() -> Router<ApiState> {
             get(work_queues::read).patch(work_queues::update),
         )
         .route("/work_queues/filter", post(work_queues::filter_all))
-        .route("/work_queues/{id}", get(work_queues::read_by_id).patch(work_queues::update_by_id))
+        .route(
+            "/work_queues/{id}",
+            get(work_queues::read_by_id).patch(work_queues::update_by_id),
+        )
 }
 
 async fn unknown(method: Method, uri: Uri) -> Error {
-    Error::NotFound(format!("{method} /api{} is not part of the API of grepx-host", uri.path()))
+    Error::NotFound(format!(
+        "{method} /api{} is not part of the API of grepx-host",
+        uri.path()
+    ))
 }
 
 async fn nothing_here() -> Error {

@@ -107,7 +107,9 @@ fn ask(client: &Client, json: bool, command: &Command) -> Done {
         Command::WorkPool(WorkPoolCommand::Inspect { name }) => work_pool::inspect(client, json, name),
         Command::WorkPool(WorkPoolCommand::Pause { name }) => work_pool::set_paused(client, json, name, true),
         Command::WorkPool(WorkPoolCommand::Resume { name }) => work_pool::set_paused(client, json, name, false),
-        _ => Err(exit::Failure::usage("this command needs no server; please report this message")),
+        _ => Err(exit::Failure::usage(
+            "this command needs no server; please report this message",
+        )),
     }
 }
 

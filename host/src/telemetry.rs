@@ -13,6 +13,7 @@ use crate::config::{LogFormat, Logging};
 
 /// Wins over the configured level.
 const VARIABLE: &str = "RUST_LOG";
+const QUIET: &str = "refinery_core=warn";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -33,7 +34,7 @@ pub enum Error {
 pub fn init(logging: &Logging) -> Result<(), Error> {
     let filter = match std::env::var(VARIABLE) {
         Ok(value) if !value.trim().is_empty() => parse(VARIABLE, &value)?,
-        _ => parse("logging.level", &logging.level)?,
+        _ => configured(&logging.level)?,
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -44,6 +45,16 @@ pub fn init(logging: &Logging) -> Result<(), Error> {
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
     }
     .map_err(Error::Twice)
+}
+
+/// A level alone is about us: crates that tell their steps at `info` are held to warnings.
+fn configured(level: &str) -> Result<EnvFilter, Error> {
+    let alone = !level.contains(['=', ',']);
+    if alone {
+        parse("logging.level", &format!("{level},{QUIET}"))
+    } else {
+        parse("logging.level", level)
+    }
 }
 
 fn parse(origin: &'static str, value: &str) -> Result<EnvFilter, Error> {

@@ -2,9 +2,9 @@
 //! faults are told at once. At the top level unknown fields are ignored, as Prefect does; inside a
 //! filter they are faults.
 
+use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
-use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -39,12 +39,16 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| unread(&rejection))?;
         if bytes.is_empty() {
             return Ok(Self(json!({})));
         }
         let not_json = |error: serde_json::Error| Faults {
-            faults: vec![json!({"type": "json_invalid", "loc": ["body"], "msg": format!("JSON decode error: {error}")})],
+            faults: vec![
+                json!({"type": "json_invalid", "loc": ["body"], "msg": format!("JSON decode error: {error}")}),
+            ],
             body: Value::String(String::from_utf8_lossy(&bytes).into_owned()),
         };
         match serde_json::from_slice(&bytes).map_err(not_json)? {
@@ -109,7 +113,9 @@ impl Fields<'_> {
     /// A value that `parse` understands.
     pub(super) fn parsed<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let text: String = self.value(name)?;
-        parse(&text).map_err(|wrong| self.fault(Some(name), "value_error", &wrong)).ok()
+        parse(&text)
+            .map_err(|wrong| self.fault(Some(name), "value_error", &wrong))
+            .ok()
     }
 
     /// A list of values that `parse` understands; every faulty one is told.
@@ -139,7 +145,11 @@ impl Fields<'_> {
                 Some(outcome)
             }
             _ => {
-                self.fault(Some(name), "model_attributes_type", "Input should be a valid dictionary");
+                self.fault(
+                    Some(name),
+                    "model_attributes_type",
+                    "Input should be a valid dictionary",
+                );
                 None
             }
         }

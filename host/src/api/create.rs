@@ -34,7 +34,12 @@ pub(super) async fn create_flow_run(
 ) -> Result<(StatusCode, Json<Value>), Error> {
     let id = uuid(&id).map_err(Error::Invalid)?;
     let sent = read(body)?;
-    let deployment = state.catalog.load().deployment_by_id(id).cloned().ok_or_else(deployments::not_found)?;
+    let deployment = state
+        .catalog
+        .load()
+        .deployment_by_id(id)
+        .cloned()
+        .ok_or_else(deployments::not_found)?;
     let merged = deployment.parameters_with(&sent.parameters);
     parameters::check(&deployment, &merged)
         .map_err(|why| Error::Conflict(format!("Error creating flow run: {why}")))?;
@@ -97,4 +102,3 @@ fn short(text: &str) -> Result<String, String> {
         _ => Err(format!("should have at most {TEXT_CHARS_MAX} characters")),
     }
 }
-

@@ -36,7 +36,9 @@ pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<J
         DeploymentFilter::read_with_flows(fields)
     })?;
     let catalog = state.catalog.load();
-    Ok(Json(catalog.deployments.iter().filter(|one| wanted.accepts(one)).count()))
+    Ok(Json(
+        catalog.deployments.iter().filter(|one| wanted.accepts(one)).count(),
+    ))
 }
 
 pub(super) async fn read(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Error> {

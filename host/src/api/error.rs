@@ -77,9 +77,10 @@ impl From<store::Error> for Error {
         match error {
             store::Error::UnknownRun(_) => Self::NotFound("Flow run not found".into()),
             store::Error::NotTerminal { .. } => Self::Conflict(error.to_string()),
-            store::Error::QueueFull { .. } | store::Error::Busy { .. } | store::Error::Full { .. } | store::Error::Closed => {
-                Self::Unavailable(error.to_string())
-            }
+            store::Error::QueueFull { .. }
+            | store::Error::Busy { .. }
+            | store::Error::Full { .. }
+            | store::Error::Closed => Self::Unavailable(error.to_string()),
             _ => Self::Store(error),
         }
     }

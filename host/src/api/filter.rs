@@ -202,7 +202,11 @@ fn related(body: &mut Fields<'_>, catalog: &Catalog, filter: &mut FlowRunFilter)
         filter.flow_id = flows.id;
         filter.flow_name = flows.name;
     } else {
-        let known = catalog.flows.values().filter(|flow| flows.accepts(flow)).map(|flow| flow.id);
+        let known = catalog
+            .flows
+            .values()
+            .filter(|flow| flows.accepts(flow))
+            .map(|flow| flow.id);
         filter.flow_id = Choice::any(known.collect::<Vec<_>>());
     }
     let deployments = DeploymentFilter::read(body);
@@ -212,13 +216,20 @@ fn related(body: &mut Fields<'_>, catalog: &Catalog, filter: &mut FlowRunFilter)
         filter.deployment_name = deployments.name;
         filter.work_queue = both(std::mem::take(&mut filter.work_queue), deployments.work_queue);
     } else {
-        let known = catalog.deployments.iter().filter(|one| deployments.accepts(one)).map(|one| one.id);
+        let known = catalog
+            .deployments
+            .iter()
+            .filter(|one| deployments.accepts(one))
+            .map(|one| one.id);
         filter.deployment_id = both(own, Choice::any(known.collect::<Vec<_>>()));
     }
     let pools = PoolFilter::read(body);
     filter.work_pool = pools.name;
     if pools.id != Choice::default() || pools.pool_type != Choice::default() {
-        let known = catalog.pools.values().filter(|pool| accepts(&pools.id, &pool.id) && accepts(&pools.pool_type, &pool.pool_type));
+        let known = catalog
+            .pools
+            .values()
+            .filter(|pool| accepts(&pools.id, &pool.id) && accepts(&pools.pool_type, &pool.pool_type));
         let named = Choice::any(known.map(|pool| pool.name.clone()).collect::<Vec<_>>());
         filter.work_pool = both(std::mem::take(&mut filter.work_pool), named);
     }
@@ -229,7 +240,10 @@ fn related(body: &mut Fields<'_>, catalog: &Catalog, filter: &mut FlowRunFilter)
     let (ids, names) = queues.unwrap_or_default();
     filter.work_queue = both(std::mem::take(&mut filter.work_queue), names);
     if ids != Choice::default() {
-        let all = catalog.pools.values().flat_map(|pool| pool.queues.iter().map(move |queue| (pool, queue)));
+        let all = catalog
+            .pools
+            .values()
+            .flat_map(|pool| pool.queues.iter().map(move |queue| (pool, queue)));
         let (pools, queues) = all
             .filter(|(_, queue)| accepts(&ids, &queue.id))
             .map(|(pool, queue)| (pool.name.clone(), queue.name.clone()))
@@ -242,7 +256,11 @@ fn related(body: &mut Fields<'_>, catalog: &Catalog, filter: &mut FlowRunFilter)
 fn operator(fields: &mut Fields<'_>) {
     match fields.value::<String>("operator").as_deref() {
         None | Some("and_") => {}
-        Some(_) => fields.fault(Some("operator"), "not_supported", "grepx-host joins conditions by and_ only"),
+        Some(_) => fields.fault(
+            Some("operator"),
+            "not_supported",
+            "grepx-host joins conditions by and_ only",
+        ),
     }
 }
 
@@ -354,5 +372,8 @@ fn accepts_text(text: &Text, value: &String) -> bool {
 
 fn accepts_tags(tags: &Tags, value: &[String]) -> bool {
     tags.all.iter().flatten().all(|tag| value.contains(tag))
-        && tags.any.as_ref().is_none_or(|any| any.iter().any(|tag| value.contains(tag)))
+        && tags
+            .any
+            .as_ref()
+            .is_none_or(|any| any.iter().any(|tag| value.contains(tag)))
 }

@@ -71,8 +71,10 @@ fn order(word: &str) -> Result<FlowRunSort, String> {
         "NAME_DESC" => Ok(FlowRunSort::NameDesc),
         "NEXT_SCHEDULED_START_TIME_ASC" => Ok(FlowRunSort::NextScheduledStartAsc),
         "END_TIME_DESC" => Ok(FlowRunSort::EndDesc),
-        _ => Err("Input should be one of ID_DESC, START_TIME_ASC, START_TIME_DESC, EXPECTED_START_TIME_ASC, \
+        _ => Err(
+            "Input should be one of ID_DESC, START_TIME_ASC, START_TIME_DESC, EXPECTED_START_TIME_ASC, \
                   EXPECTED_START_TIME_DESC, NAME_ASC, NAME_DESC, NEXT_SCHEDULED_START_TIME_ASC, END_TIME_DESC"
-            .into()),
+                .into(),
+        ),
     }
 }

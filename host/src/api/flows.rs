@@ -19,7 +19,12 @@ pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<
     })?;
     let page = asked.page()?;
     let catalog = state.catalog.load();
-    let mut found: Vec<&Flow> = catalog.flows.values().map(AsRef::as_ref).filter(|flow| wanted.accepts(flow)).collect();
+    let mut found: Vec<&Flow> = catalog
+        .flows
+        .values()
+        .map(AsRef::as_ref)
+        .filter(|flow| wanted.accepts(flow))
+        .collect();
     match sort {
         Order::NameAsc => {}
         Order::NameDesc => found.reverse(),
@@ -44,7 +49,10 @@ pub(super) async fn read(State(state): State<ApiState>, Path(id): Path<String>) 
     found.map(Json).ok_or_else(not_found)
 }
 
-pub(super) async fn read_by_name(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, Error> {
+pub(super) async fn read_by_name(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Error> {
     let catalog = state.catalog.load();
     let found = catalog.flows.get(&name).map(|flow| wire::flow(flow));
     found.map(Json).ok_or_else(not_found)

@@ -32,8 +32,12 @@ impl Asked {
             (Err(_), _) if limit > 0 => Err(Error::Invalid(format!(
                 "Invalid limit: must be less than or equal to {LIMIT_MAX}."
             ))),
-            (Err(_), _) => Err(Error::Invalid("Invalid limit: must be greater than or equal to 0.".into())),
-            (_, Err(_)) => Err(Error::Invalid("Invalid offset: must be greater than or equal to 0.".into())),
+            (Err(_), _) => Err(Error::Invalid(
+                "Invalid limit: must be greater than or equal to 0.".into(),
+            )),
+            (_, Err(_)) => Err(Error::Invalid(
+                "Invalid offset: must be greater than or equal to 0.".into(),
+            )),
             (Ok(limit), Ok(offset)) => Ok(Page { limit, offset }),
         }
     }

@@ -20,11 +20,18 @@ pub(super) fn check(deployment: &Deployment, parameters: &Map<String, Value>) ->
         return Ok(());
     };
     // Linear-time patterns: a backtracking one could hold the server for hours.
-    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
+    let patterns = PatternOptions::regex()
+        .size_limit(PATTERN_BYTES_MAX)
+        .dfa_size_limit(PATTERN_BYTES_MAX);
     let validator = jsonschema::options()
         .with_pattern_options(patterns)
         .build(&schema)
-        .map_err(|error| format!("the parameters_schema of flow {:?} is no JSON Schema: {error}", deployment.flow.name))?;
+        .map_err(|error| {
+            format!(
+                "the parameters_schema of flow {:?} is no JSON Schema: {error}",
+                deployment.flow.name
+            )
+        })?;
     let parameters = Value::Object(parameters.clone());
     validator.validate(&parameters).map_err(|error| sentence(&error))
 }

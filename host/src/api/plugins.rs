@@ -22,14 +22,19 @@ pub(super) async fn read(State(state): State<ApiState>, Path(name): Path<String>
     let found = kinds.get(&name).map(|info| kind(&kinds, info));
     found.map(Json).ok_or_else(|| {
         let known: Vec<&str> = kinds.iter().map(|one| one.info.kind.as_str()).collect();
-        Error::NotFound(format!("No plugin serves the kind {name:?}; loaded are: {}", known.join(", ")))
+        Error::NotFound(format!(
+            "No plugin serves the kind {name:?}; loaded are: {}",
+            known.join(", ")
+        ))
     })
 }
 
 /// The same object for the server and for a folder that is looked at without one.
 pub(crate) fn kind(registry: &Registry, info: &KindInfo) -> Value {
     let capabilities: Vec<String> = info.capabilities.iter().map(ToString::to_string).collect();
-    let state_versions = info.state_versions.map(|(oldest, newest)| json!({"oldest": oldest, "newest": newest}));
+    let state_versions = info
+        .state_versions
+        .map(|(oldest, newest)| json!({"oldest": oldest, "newest": newest}));
     let limits = &info.limits;
     let file = &info.file;
     json!({

@@ -107,7 +107,10 @@ async fn go_on(state: &ApiState, run: &FlowRun) -> Answer {
 }
 
 fn already(run: &FlowRun) -> Verdict {
-    Verdict::Abort(format!("Run is already in terminal state {}.", run.state.state_type.as_str()))
+    Verdict::Abort(format!(
+        "Run is already in terminal state {}.",
+        run.state.state_type.as_str()
+    ))
 }
 
 /// The run may have moved on since it was read: that is an answer, no fault.
@@ -133,7 +136,10 @@ async fn answer(state: &ApiState, run: &FlowRun, asked: bool, verdict: Verdict) 
         Verdict::Abort(reason) => ("ABORT", json!({"type": "abort_details", "reason": reason})),
     };
     let current = wire::state(&now.state, now.run.id, None, None);
-    Ok((status, Json(json!({"state": current, "status": word, "details": details}))))
+    Ok((
+        status,
+        Json(json!({"state": current, "status": word, "details": details})),
+    ))
 }
 
 fn read(fields: &mut Fields<'_>) -> Option<Proposed> {

@@ -24,7 +24,9 @@ pub(super) async fn of_flow_run(
 ) -> Result<Json<Vec<Value>>, Error> {
     let run = flow_runs::id_of(&query.flow_run_id.ok_or_else(|| missing("flow_run_id"))?)?;
     let states = state.store.states(run).await?;
-    Ok(Json(states.iter().map(|one| wire::state(one, run, None, None)).collect()))
+    Ok(Json(
+        states.iter().map(|one| wire::state(one, run, None, None)).collect(),
+    ))
 }
 
 /// A task run that does not exist has been in no state.
@@ -37,7 +39,9 @@ pub(super) async fn of_task_run(
         return Ok(Json(Vec::new()));
     };
     let states = state.store.task_states(id).await?;
-    Ok(Json(states.iter().map(|one| wire::state(one, run, Some(id), None)).collect()))
+    Ok(Json(
+        states.iter().map(|one| wire::state(one, run, Some(id), None)).collect(),
+    ))
 }
 
 fn missing(name: &str) -> Error {

@@ -70,8 +70,10 @@ fn order(word: &str) -> Result<TaskRunSort, String> {
         "END_TIME_DESC" => Ok(TaskRunSort::EndDesc),
         "NAME_ASC" => Ok(TaskRunSort::NameAsc),
         "NAME_DESC" => Ok(TaskRunSort::NameDesc),
-        _ => Err("Input should be one of DEFINITION_ASC, ID_DESC, EXPECTED_START_TIME_ASC, EXPECTED_START_TIME_DESC, \
+        _ => Err(
+            "Input should be one of DEFINITION_ASC, ID_DESC, EXPECTED_START_TIME_ASC, EXPECTED_START_TIME_DESC, \
                   START_TIME_ASC, END_TIME_DESC, NAME_ASC, NAME_DESC"
-            .into()),
+                .into(),
+        ),
     }
 }

@@ -11,7 +11,11 @@ mod world;
 use world::World;
 
 fn names(list: &Value) -> Vec<&str> {
-    list.as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one["name"].as_str())
+        .collect()
 }
 
 #[tokio::test]
@@ -25,7 +29,10 @@ async fn the_server_says_what_clients_need_to_hear() {
     let csrf = world.get("/api/csrf-token?client=x").await;
     assert_eq!(csrf.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(csrf.body, json!({"detail": "CSRF protection is disabled."}));
-    assert_eq!(world.get("/api/automations/related-to/prefect.deployment.x").await.body, json!([]));
+    assert_eq!(
+        world.get("/api/automations/related-to/prefect.deployment.x").await.body,
+        json!([])
+    );
 
     world.state.set_readiness(Readiness::NotReady("reading back".into()));
     let ready = world.get("/api/ready").await;
@@ -36,15 +43,27 @@ async fn the_server_says_what_clients_need_to_hear() {
 #[tokio::test]
 async fn what_is_not_there_is_404_with_a_sentence() {
     let world = World::new().await;
-    for path in ["/api/block_types/filter", "/", "/api/flow_runs/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"] {
+    for path in [
+        "/api/block_types/filter",
+        "/",
+        "/api/flow_runs/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+    ] {
         let answer = world.get(path).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
-        assert!(answer.body["detail"].as_str().is_some_and(|text| text.len() > 10), "{path}: {}", answer.body);
+        assert!(
+            answer.body["detail"].as_str().is_some_and(|text| text.len() > 10),
+            "{path}: {}",
+            answer.body
+        );
     }
     let answer = world.get("/api/deployments/name/stocks/nope").await;
     assert_eq!(answer.body, json!({"detail": "Deployment not found"}));
     let answer = world.get("/api/deployments/name/loose/daily").await;
-    assert_eq!(answer.status, StatusCode::NOT_FOUND, "the deployment is of another flow");
+    assert_eq!(
+        answer.status,
+        StatusCode::NOT_FOUND,
+        "the deployment is of another flow"
+    );
 }
 
 #[tokio::test]
@@ -56,7 +75,13 @@ async fn explicit_nulls_and_unknown_fields_at_the_top_mean_nothing() {
         let answer = world.post(&format!("/api/{path}/filter"), body.clone()).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
     }
-    let empty = world.send(Request::post("/api/flows/filter").body(Body::empty()).expect("a request")).await;
+    let empty = world
+        .send(
+            Request::post("/api/flows/filter")
+                .body(Body::empty())
+                .expect("a request"),
+        )
+        .await;
     assert_eq!(names(&empty.body), ["loose", "stocks"]);
 }
 
@@ -65,15 +90,23 @@ async fn a_body_that_is_not_understood_is_told_field_by_field() {
     let world = World::new().await;
     let answer = world.post("/api/flow_runs/filter", json!({"limit": 201})).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(answer.body, json!({"detail": "Invalid limit: must be less than or equal to 200."}));
+    assert_eq!(
+        answer.body,
+        json!({"detail": "Invalid limit: must be less than or equal to 200."})
+    );
 
-    let body = json!({"flow_runs": {"state": {"type": {"any_": ["DONE"]}}, "odd": 1, "id": {"any_": ["x"]}}, "sort": "UP"});
+    let body =
+        json!({"flow_runs": {"state": {"type": {"any_": ["DONE"]}}, "odd": 1, "id": {"any_": ["x"]}}, "sort": "UP"});
     let answer = world.post("/api/flow_runs/filter", body.clone()).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(answer.body["exception_message"], "Invalid request received.");
     assert_eq!(answer.body["request_body"], body);
-    let places: Vec<String> =
-        answer.body["exception_detail"].as_array().into_iter().flatten().map(|one| one["loc"].to_string()).collect();
+    let places: Vec<String> = answer.body["exception_detail"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| one["loc"].to_string())
+        .collect();
     for place in [
         r#"["body","sort"]"#,
         r#"["body","flow_runs","state","type","any_"]"#,
@@ -83,9 +116,17 @@ async fn a_body_that_is_not_understood_is_told_field_by_field() {
         assert!(places.iter().any(|one| one == place), "{place} is not among {places:?}");
     }
 
-    let refused = world.post("/api/flow_runs/filter", json!({"task_runs": {"name": {"any_": ["x"]}}})).await;
-    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "an ignored filter would give a wrong answer");
-    let text = Request::post("/api/flows/filter").body(Body::from("{")).expect("a request");
+    let refused = world
+        .post("/api/flow_runs/filter", json!({"task_runs": {"name": {"any_": ["x"]}}}))
+        .await;
+    assert_eq!(
+        refused.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "an ignored filter would give a wrong answer"
+    );
+    let text = Request::post("/api/flows/filter")
+        .body(Body::from("{"))
+        .expect("a request");
     assert_eq!(world.send(text).await.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
@@ -94,13 +135,24 @@ async fn a_deployment_has_what_clients_read() {
     let world = World::new().await;
     let one = world.get("/api/deployments/name/stocks/daily").await.body;
     let schedule = &one["schedules"][0];
-    assert_eq!(schedule["schedule"], json!({"cron": "30 15 * * 1-5", "timezone": "Asia/Kolkata", "day_or": true}));
+    assert_eq!(
+        schedule["schedule"],
+        json!({"cron": "30 15 * * 1-5", "timezone": "Asia/Kolkata", "day_or": true})
+    );
     assert_eq!(schedule["active"], true);
     assert_eq!(one["parameters"]["n"], 2);
     assert_eq!(one["parameters"]["environment"], "production");
     assert_eq!(one["enforce_parameter_schema"], true);
     assert_eq!(one["parameter_openapi_schema"]["properties"]["n"]["minimum"], 1);
-    for field in ["id", "flow_id", "created", "tags", "paused", "job_variables", "work_pool_name"] {
+    for field in [
+        "id",
+        "flow_id",
+        "created",
+        "tags",
+        "paused",
+        "job_variables",
+        "work_pool_name",
+    ] {
         assert!(!one[field].is_null(), "{field}");
     }
     let id = one["id"].as_str().expect("an id");
@@ -109,7 +161,10 @@ async fn a_deployment_has_what_clients_read() {
     let flow = one["flow_id"].as_str().expect("an id");
     assert_eq!(world.get(&format!("/api/flows/{flow}")).await.body["name"], "stocks");
     let by_flow = json!({"flows": {"name": {"any_": ["loose"]}}});
-    assert_eq!(names(&world.post("/api/deployments/filter", by_flow.clone()).await.body), ["any"]);
+    assert_eq!(
+        names(&world.post("/api/deployments/filter", by_flow.clone()).await.body),
+        ["any"]
+    );
     assert_eq!(world.post("/api/deployments/count", by_flow).await.body, 1);
     let by_id = json!({"flows": {"operator": "and_", "id": {"any_": [flow]}, "name": null, "tags": null}});
     assert_eq!(names(&world.post("/api/flows/filter", by_id).await.body), ["stocks"]);
@@ -127,13 +182,19 @@ async fn a_flow_run_is_made_of_what_was_sent_and_what_the_deployment_has() {
             "state_details": {"scheduled_time": "2026-03-02T12:00:00Z", "cache_key": null}}});
     let first = world.post(&path, body.clone()).await;
     assert_eq!(first.status, StatusCode::CREATED, "{}", first.body);
-    assert_eq!(first.body["parameters"], json!({"environment": "production", "debug": true, "n": 2}));
+    assert_eq!(
+        first.body["parameters"],
+        json!({"environment": "production", "debug": true, "n": 2})
+    );
     assert_eq!(first.body["tags"], json!(["x", "d"]));
     assert_eq!(first.body["labels"], json!({"l": 1}));
     for field in ["expected_start_time", "next_scheduled_start_time"] {
         assert_eq!(first.body[field], "2026-03-02T12:00:00.000Z", "{field}");
     }
-    assert_eq!(first.body["state"]["state_details"]["scheduled_time"], "2026-03-02T12:00:00.000Z");
+    assert_eq!(
+        first.body["state"]["state_details"]["scheduled_time"],
+        "2026-03-02T12:00:00.000Z"
+    );
 
     let again = world.post(&path, body).await;
     assert_eq!(again.status, StatusCode::OK);
@@ -145,18 +206,29 @@ async fn parameters_are_judged_in_the_words_that_clients_print() {
     let world = World::new().await;
     let path = format!("/api/deployments/{}/create_flow_run", world.daily().await);
     let cases = [
-        (json!({"n": "abc"}), "Validation failed for field 'n'. Failure reason: 'abc' is not of type 'integer'"),
-        (json!({"n": 0}), "Validation failed for field 'n'. Failure reason: 0 is less than the minimum of 1"),
+        (
+            json!({"n": "abc"}),
+            "Validation failed for field 'n'. Failure reason: 'abc' is not of type 'integer'",
+        ),
+        (
+            json!({"n": 0}),
+            "Validation failed for field 'n'. Failure reason: 0 is less than the minimum of 1",
+        ),
     ];
     for (parameters, why) in cases {
         let answer = world.post(&path, json!({"parameters": parameters})).await;
         assert_eq!(answer.status, StatusCode::CONFLICT);
-        assert_eq!(answer.body, json!({"detail": format!("Error creating flow run: {why}")}));
+        assert_eq!(
+            answer.body,
+            json!({"detail": format!("Error creating flow run: {why}")})
+        );
     }
     let unknown = world.post(&path, json!({"parameters": {"zzz": 1}})).await;
     assert_eq!(unknown.status, StatusCode::CONFLICT, "additionalProperties is false");
 
-    let loose = world.get("/api/deployments/name/loose/any").await.body["id"].as_str().map(str::to_owned);
+    let loose = world.get("/api/deployments/name/loose/any").await.body["id"]
+        .as_str()
+        .map(str::to_owned);
     let path = format!("/api/deployments/{}/create_flow_run", loose.expect("an id"));
     let answer = world.post(&path, json!({"parameters": {"anything": [1]}})).await;
     assert_eq!(answer.status, StatusCode::CREATED, "without a schema nothing is judged");
@@ -212,7 +284,12 @@ async fn a_run_that_has_moved_on_is_an_answer_and_no_fault() {
     let world = World::new().await;
     let id = world.run_in(StateType::Running, "Running").await;
     world.refuse_with(World::rejection());
-    let answer = world.post(&format!("/api/flow_runs/{id}/set_state"), json!({"state": {"type": "CANCELLING"}})).await;
+    let answer = world
+        .post(
+            &format!("/api/flow_runs/{id}/set_state"),
+            json!({"state": {"type": "CANCELLING"}}),
+        )
+        .await;
     assert_eq!(answer.body["status"], "ABORT");
     assert_eq!(answer.body["details"]["reason"], "the flow run is already Completed");
     let answer = world.post(&format!("/api/flow_runs/{id}/resume"), json!({})).await;
@@ -234,14 +311,26 @@ async fn runs_tasks_logs_and_results_are_found() {
     let by_tag = json!({"flows": {"tags": {"all_": ["nothing"]}}});
     assert_eq!(world.post("/api/flow_runs/count", by_tag).await.body, 0);
 
-    let tasks = world.post("/api/task_runs/filter", json!({"task_runs": {"flow_run_id": {"any_": [id]}}})).await.body;
+    let tasks = world
+        .post(
+            "/api/task_runs/filter",
+            json!({"task_runs": {"flow_run_id": {"any_": [id]}}}),
+        )
+        .await
+        .body;
     assert_eq!(names(&tasks), ["load"]);
     assert_eq!(tasks[0]["total_run_time"], 1.5);
     assert_eq!(tasks[0]["task_key"], "load");
     let task = tasks[0]["id"].as_str().expect("an id");
     assert_eq!(world.get(&format!("/api/task_runs/{task}")).await.body, tasks[0]);
-    assert_eq!(world.get(&format!("/api/task_runs/{task}/result")).await.body, json!({"rows": 3}));
-    let states = world.get(&format!("/api/task_run_states/?task_run_id={task}")).await.body;
+    assert_eq!(
+        world.get(&format!("/api/task_runs/{task}/result")).await.body,
+        json!({"rows": 3})
+    );
+    let states = world
+        .get(&format!("/api/task_run_states/?task_run_id={task}"))
+        .await
+        .body;
     assert_eq!(states[0]["type"], "COMPLETED");
 
     let states = world.get(&format!("/api/flow_run_states/?flow_run_id={id}")).await.body;
@@ -250,9 +339,17 @@ async fn runs_tasks_logs_and_results_are_found() {
 
     let filter = json!({"logs": {"flow_run_id": {"any_": [id]}, "level": null}, "sort": "TIMESTAMP_ASC", "limit": 2, "offset": 1});
     let logs = world.post("/api/logs/filter", filter).await.body;
-    let messages: Vec<&str> = logs.as_array().into_iter().flatten().filter_map(|one| one["message"].as_str()).collect();
+    let messages: Vec<&str> = logs
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one["message"].as_str())
+        .collect();
     assert_eq!(messages, ["second", "third"]);
-    let latest = world.post("/api/logs/filter", json!({"sort": "TIMESTAMP_DESC", "limit": 1})).await.body;
+    let latest = world
+        .post("/api/logs/filter", json!({"sort": "TIMESTAMP_DESC", "limit": 1}))
+        .await
+        .body;
     assert_eq!(latest[0]["message"], "third");
 }
 
@@ -262,19 +359,32 @@ async fn a_pool_is_switched_and_not_redefined() {
     let answer = world.patch("/api/work_pools/pool", json!({"is_paused": true})).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.body);
     let pool = world.get("/api/work_pools/pool").await.body;
-    assert_eq!((&pool["is_paused"], &pool["status"], &pool["concurrency_limit"]), (&json!(true), &json!("PAUSED"), &json!(3)));
+    assert_eq!(
+        (&pool["is_paused"], &pool["status"], &pool["concurrency_limit"]),
+        (&json!(true), &json!("PAUSED"), &json!(3))
+    );
 
-    world.patch("/api/work_pools/pool", json!({"concurrency_limit": null})).await;
+    world
+        .patch("/api/work_pools/pool", json!({"concurrency_limit": null}))
+        .await;
     let pool = world.get("/api/work_pools/pool").await.body;
-    assert_eq!((&pool["is_paused"], &pool["concurrency_limit"]), (&json!(true), &Value::Null));
+    assert_eq!(
+        (&pool["is_paused"], &pool["concurrency_limit"]),
+        (&json!(true), &Value::Null)
+    );
 
     let answer = world.patch("/api/work_pools/pool", json!({"description": "new"})).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(world.get("/api/work_pools/nope").await.status, StatusCode::NOT_FOUND);
 
-    let queues = world.post("/api/work_pools/pool/queues/filter", json!({"work_queues": null})).await.body;
+    let queues = world
+        .post("/api/work_pools/pool/queues/filter", json!({"work_queues": null}))
+        .await
+        .body;
     assert_eq!(names(&queues), ["default"]);
     let queue = queues[0]["id"].as_str().expect("an id");
-    let answer = world.patch(&format!("/api/work_queues/{queue}"), json!({"is_paused": true})).await;
+    let answer = world
+        .patch(&format!("/api/work_queues/{queue}"), json!({"is_paused": true}))
+        .await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.body);
 }

@@ -66,7 +66,10 @@ pub(super) fn flow_run(one: &FlowRun) -> Value {
 pub(super) fn task_run(one: &TaskRun) -> Value {
     let scheduled = one.state.state_type == StateType::Scheduled;
     let next = one.expected_start.filter(|_| scheduled).map(rfc3339);
-    let known_since = [one.expected_start, one.start_time, Some(one.state.since)].into_iter().flatten().min();
+    let known_since = [one.expected_start, one.start_time, Some(one.state.since)]
+        .into_iter()
+        .flatten()
+        .min();
     let index = one.node.index.unwrap_or(0);
     let body = json!({
         "id": one.id,

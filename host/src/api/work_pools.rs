@@ -20,7 +20,10 @@ pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<
     let page = asked.page()?;
     let now = state.store.pools().await?;
     let catalog = state.catalog.load();
-    let found = catalog.pools.values().filter(|pool| wanted.accepts(&pool.id, &pool.name, &pool.pool_type));
+    let found = catalog
+        .pools
+        .values()
+        .filter(|pool| wanted.accepts(&pool.id, &pool.name, &pool.pool_type));
     let pools = found.map(|pool| wire::pool(pool, status(&now, &pool.name))).collect();
     Ok(Json(cut(pools, page)))
 }
@@ -28,7 +31,10 @@ pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<
 pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<Json<usize>, Error> {
     let wanted = body.read(PoolFilter::read)?;
     let catalog = state.catalog.load();
-    let found = catalog.pools.values().filter(|pool| wanted.accepts(&pool.id, &pool.name, &pool.pool_type));
+    let found = catalog
+        .pools
+        .values()
+        .filter(|pool| wanted.accepts(&pool.id, &pool.name, &pool.pool_type));
     Ok(Json(found.count()))
 }
 

@@ -81,7 +81,10 @@ async fn set(state: &ApiState, pool: &Pool, queue: String, body: Body) -> Result
             ..work_pools::switch(fields, &["description", "name"])
         }
     })?;
-    state.store.set_pool_switch(pool.name.clone(), Some(queue), switch).await?;
+    state
+        .store
+        .set_pool_switch(pool.name.clone(), Some(queue), switch)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -92,7 +95,10 @@ fn asked(fields: &mut Fields<'_>) -> Asked {
 
 fn find(state: &ApiState, id: Uuid) -> Result<(Arc<Pool>, Queue), Error> {
     let catalog = state.catalog.load();
-    let mut all = catalog.pools.values().flat_map(|pool| pool.queues.iter().map(move |queue| (pool, queue)));
+    let mut all = catalog
+        .pools
+        .values()
+        .flat_map(|pool| pool.queues.iter().map(move |queue| (pool, queue)));
     let found = all.find(|(_, queue)| queue.id == id);
     let (pool, queue) = found.ok_or_else(|| not_found(&id.to_string()))?;
     Ok((pool.clone(), queue.clone()))

@@ -75,7 +75,13 @@ impl Client {
     }
 
     /// As [`Self::all`], without the first `skipped` rows.
-    pub(crate) fn all_after(&self, skipped: usize, path: &str, filter: &Value, max: usize) -> Result<Vec<Value>, Failure> {
+    pub(crate) fn all_after(
+        &self,
+        skipped: usize,
+        path: &str,
+        filter: &Value,
+        max: usize,
+    ) -> Result<Vec<Value>, Failure> {
         let mut rows = Vec::new();
         loop {
             let mut body = filter.clone();
@@ -130,7 +136,10 @@ impl Client {
     fn foreign(&self, what: &str) -> Failure {
         Failure::says(
             Exit::Unreachable,
-            format!("what answers at {} is no grepx-host ({what}): check --api-url", self.url),
+            format!(
+                "what answers at {} is no grepx-host ({what}): check --api-url",
+                self.url
+            ),
         )
     }
 
@@ -157,7 +166,11 @@ pub(crate) fn segment(text: &str) -> String {
 
 /// The id that a person typed.
 pub(crate) fn id(text: &str) -> Result<Uuid, Failure> {
-    let wrong = |_| Failure::usage(format!("{text:?} is no id: write one such as 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"));
+    let wrong = |_| {
+        Failure::usage(format!(
+            "{text:?} is no id: write one such as 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
+        ))
+    };
     Uuid::try_parse(text).map_err(wrong)
 }
 
@@ -223,7 +236,12 @@ fn details(body: &Value) -> Option<String> {
     let lines: Vec<String> = faults
         .iter()
         .map(|fault| {
-            let place: Vec<&str> = fault["loc"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let place: Vec<&str> = fault["loc"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             format!("{}: {}", place.join("."), fault["msg"].as_str().unwrap_or_default())
         })
         .collect();

@@ -35,6 +35,19 @@ pub(crate) fn failure(failure: &Failure) {
     note(text);
 }
 
+/// Without characters that steer a terminal: what is shown may come from a task or a database.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => plain.push(character),
+            _ if character.is_control() => plain.extend(character.escape_default()),
+            _ => plain.push(character),
+        }
+    }
+    plain
+}
+
 /// Rows under a header, fitted to the terminal; `empty` when there are none.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, empty: &str) {
     if rows.is_empty() {
@@ -47,6 +60,7 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, e
     } else {
         table.load_style(presets::NOTHING).set_width(PLAIN_WIDTH);
     }
+    let rows = rows.iter().map(|row| row.each_ref().map(|cell| plain(cell)));
     table.set_header(header).add_rows(rows);
     line(table.trim_fmt());
 }
@@ -55,7 +69,7 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, e
 pub(crate) fn pairs(rows: &[(&str, String)]) {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in rows {
-        line(format!("{name:width$}  {value}"));
+        line(format!("{name:width$}  {}", plain(value)));
     }
 }
 
@@ -79,5 +93,16 @@ fn write(to: &mut impl io::Write, text: &str) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(Exit::Ok as i32),
         // There is nowhere left to say so.
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn what_a_task_writes_cannot_steer_the_terminal() {
+        assert_eq!(plain("a\u{1b}[2Jb\tä\n"), "a\\u{1b}[2Jb\tä\n");
+        assert_eq!(plain("\u{6}\u{16}"), "\\u{6}\\u{16}");
     }
 }

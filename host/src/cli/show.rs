@@ -47,7 +47,11 @@ pub(crate) fn duration(object: &Value, key: &str) -> String {
     let Some(seconds) = object[key].as_f64() else {
         return String::new();
     };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a negative duration shows as 0")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a negative duration shows as 0"
+    )]
     let whole = seconds as u64;
     match whole {
         0..60 => format!("{seconds:.2} s"),
@@ -89,8 +93,9 @@ pub(crate) fn why(run: &Value) -> String {
 
 /// State types are written in capitals, state names are not.
 pub(crate) fn state_filter(words: &[String]) -> Result<Value, String> {
-    let (types, names): (Vec<&String>, Vec<&String>) =
-        words.iter().partition(|word| grepx_engine::StateType::parse(word).is_some());
+    let (types, names): (Vec<&String>, Vec<&String>) = words
+        .iter()
+        .partition(|word| grepx_engine::StateType::parse(word).is_some());
     match (types.is_empty(), names.is_empty()) {
         (true, true) => Ok(Value::Null),
         (false, true) => Ok(serde_json::json!({"type": {"any_": types}})),

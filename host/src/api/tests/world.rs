@@ -106,10 +106,16 @@ impl World {
             queues: Vec::new(),
         };
         opened.store.sync_pools(vec![pool]).await.expect("pools are kept");
-        let mut wanted = plugins::Settings::new(dir.path().join("plugins"), dir.path().join("cache"), dir.path().join("key"));
+        let mut wanted = plugins::Settings::new(
+            dir.path().join("plugins"),
+            dir.path().join("cache"),
+            dir.path().join("key"),
+        );
         wanted.concurrent_calls = 1;
         let (plugins, _nothing_there) = Plugins::load(wanted).await.expect("an empty folder loads");
-        let broker = Broker::start(Vec::new(), Arc::new(NoWork), mpsc::channel(1).0).await.expect("no connections");
+        let broker = Broker::start(Vec::new(), Arc::new(NoWork), mpsc::channel(1).0)
+            .await
+            .expect("no connections");
         let runner = Arc::new(Runner {
             store: Some(opened.store.clone()),
             refusal: Mutex::default(),
@@ -132,25 +138,45 @@ impl World {
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
-        self.send(Request::get(path).body(Body::empty()).expect("a request")).await
+        self.send(Request::get(path).body(Body::empty()).expect("a request"))
+            .await
     }
 
     pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(Request::post(path).body(Body::from(body.to_string())).expect("a request")).await
+        self.send(
+            Request::post(path)
+                .body(Body::from(body.to_string()))
+                .expect("a request"),
+        )
+        .await
     }
 
     pub(super) async fn patch(&self, path: &str, body: Value) -> Answer {
-        self.send(Request::patch(path).body(Body::from(body.to_string())).expect("a request")).await
+        self.send(
+            Request::patch(path)
+                .body(Body::from(body.to_string()))
+                .expect("a request"),
+        )
+        .await
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("a router always answers");
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("a router always answers");
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 1 << 24).await.expect("a body");
         Answer {
             status: parts.status,
             headers: parts.headers,
-            body: if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") },
+            body: if bytes.is_empty() {
+                Value::Null
+            } else {
+                serde_json::from_slice(&bytes).expect("JSON")
+            },
         }
     }
 
@@ -163,8 +189,13 @@ impl World {
     /// A flow run of `daily` in this state.
     pub(super) async fn run_in(&self, state_type: StateType, name: &'static str) -> FlowRunId {
         let daily = self.daily().await;
-        let created = self.post(&format!("/api/deployments/{daily}/create_flow_run"), Value::Null).await;
-        let id = created.body["id"].as_str().and_then(|id| Uuid::parse_str(id).ok()).expect("an id");
+        let created = self
+            .post(&format!("/api/deployments/{daily}/create_flow_run"), Value::Null)
+            .await;
+        let id = created.body["id"]
+            .as_str()
+            .and_then(|id| Uuid::parse_str(id).ok())
+            .expect("an id");
         self.runner.put(FlowRunId(id), state_type, name).await;
         FlowRunId(id)
     }

@@ -74,7 +74,10 @@ fn schedule(deployment: &Deployment, spec: &ScheduleSpec, created: &str) -> Valu
     let schedule = match spec.schedule_type {
         ScheduleType::Cron => json!({"cron": text("cron_string", "0 0 * * *"), "timezone": zone, "day_or": true}),
         ScheduleType::Interval => {
-            let seconds = config.get("interval_seconds").and_then(Value::as_f64).unwrap_or(3_600.0);
+            let seconds = config
+                .get("interval_seconds")
+                .and_then(Value::as_f64)
+                .unwrap_or(3_600.0);
             json!({"interval": seconds, "anchor_date": text("anchor_date", created), "timezone": zone})
         }
         ScheduleType::Rrule => json!({"rrule": text("rrule", ""), "timezone": zone}),
@@ -96,7 +99,11 @@ fn schedule(deployment: &Deployment, spec: &ScheduleSpec, created: &str) -> Valu
 pub(in crate::api) fn pool(one: &Pool, now: Option<&PoolStatus>) -> Value {
     let created = date(one.created_at);
     let paused = now.map_or(one.paused, |now| now.paused);
-    let default_queue = one.queues.iter().find(|queue| queue.name == DEFAULT_QUEUE).or_else(|| one.queues.first());
+    let default_queue = one
+        .queues
+        .iter()
+        .find(|queue| queue.name == DEFAULT_QUEUE)
+        .or_else(|| one.queues.first());
     json!({
         "id": one.id,
         "created": created,
@@ -144,5 +151,8 @@ fn status(paused: bool) -> &'static str {
 }
 
 fn date(at: Option<DateTime<Utc>>) -> String {
-    at.map_or_else(|| UNKNOWN_DATE.to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
+    at.map_or_else(
+        || UNKNOWN_DATE.to_owned(),
+        |at| at.to_rfc3339_opts(SecondsFormat::Millis, true),
+    )
 }

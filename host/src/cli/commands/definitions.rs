@@ -59,7 +59,9 @@ pub(crate) fn check(global: &Global, arguments: &Check) -> Done {
         for problem in &catalog.problems {
             out::line(format!("{}: {problem}", severity(problem.severity)));
         }
-        plugin_problems.iter().for_each(|problem| out::line(format!("error: {problem}")));
+        plugin_problems
+            .iter()
+            .for_each(|problem| out::line(format!("error: {problem}")));
         out::line(format!(
             "{} flows, {} deployments, {} work pools; {} problems",
             catalog.flows.len(),
@@ -122,7 +124,8 @@ fn apply_failure(error: ApplyError) -> Failure {
 fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     let mut file = file.with_context(|| format!("cannot create {}", path.display()))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn show(plan: &Plan, dry_run: bool) {
@@ -135,7 +138,9 @@ fn show(plan: &Plan, dry_run: bool) {
     for change in &plan.changes {
         match change {
             Change::Insert { table, name, .. } => out::line(format!("+ {} {name}", table.name())),
-            Change::Update { table, name, fields, .. } => {
+            Change::Update {
+                table, name, fields, ..
+            } => {
                 out::line(format!("~ {} {name}", table.name()));
                 for field in fields {
                     out::line(format!("    {}: {} → {}", field.column, field.old, field.new));
@@ -143,10 +148,21 @@ fn show(plan: &Plan, dry_run: bool) {
             }
         }
     }
-    let (inserts, updates): (Vec<&Change>, Vec<&Change>) =
-        plan.changes.iter().partition(|change| matches!(change, Change::Insert { .. }));
-    let counts = format!("{} new, {} changed, {} unchanged", inserts.len(), updates.len(), plan.unchanged);
-    let ending = if dry_run { "; nothing was written (--dry-run)" } else { "" };
+    let (inserts, updates): (Vec<&Change>, Vec<&Change>) = plan
+        .changes
+        .iter()
+        .partition(|change| matches!(change, Change::Insert { .. }));
+    let counts = format!(
+        "{} new, {} changed, {} unchanged",
+        inserts.len(),
+        updates.len(),
+        plan.unchanged
+    );
+    let ending = if dry_run {
+        "; nothing was written (--dry-run)"
+    } else {
+        ""
+    };
     out::line(format!("{counts}{ending}"));
 }
 
@@ -165,7 +181,10 @@ fn plan_json(plan: &Plan, dry_run: bool) -> Value {
             json!({"change": "update", "table": table, "name": name, "row_id": row_id, "fields": fields.collect::<Vec<_>>()})
         }
     });
-    let columns = plan.new_columns.iter().map(|(table, column)| json!({"table": table, "column": column}));
+    let columns = plan
+        .new_columns
+        .iter()
+        .map(|(table, column)| json!({"table": table, "column": column}));
     json!({
         "dry_run": dry_run,
         "new_tables": plan.new_tables,

@@ -60,7 +60,10 @@ pub(crate) fn inspect(client: &Client, json: bool, name: &str) -> Done {
         limit => limit.to_string(),
     };
     let mut rows = vec![
-        ("deployment", format!("{}/{}", text(&one, "flow_name"), text(&one, "name"))),
+        (
+            "deployment",
+            format!("{}/{}", text(&one, "flow_name"), text(&one, "name")),
+        ),
         ("id", text(&one, "id")),
         ("description", text(&one, "description")),
         ("schedule", schedules(&one)),
@@ -84,7 +87,10 @@ fn find(client: &Client, name: &str) -> Result<Value, Failure> {
             _ => failure,
         });
     }
-    let found = client.post("/deployments/filter", &json!({"deployments": {"name": {"any_": [name]}}}))?;
+    let found = client.post(
+        "/deployments/filter",
+        &json!({"deployments": {"name": {"any_": [name]}}}),
+    )?;
     match found.as_array().and_then(|found| found.first()) {
         Some(one) => Ok(one.clone()),
         None => Err(unknown(client, name)),
@@ -116,7 +122,11 @@ fn request(arguments: &Run) -> Result<Value, Failure> {
         None => Map::new(),
         Some(text) => match serde_json::from_str(text) {
             Ok(Value::Object(object)) => object,
-            Ok(other) => return Err(Failure::usage(format!("--params has to be a JSON object, found {other}"))),
+            Ok(other) => {
+                return Err(Failure::usage(format!(
+                    "--params has to be a JSON object, found {other}"
+                )));
+            }
             Err(error) => return Err(Failure::usage(format!("--params is no JSON: {error}"))),
         },
     };

@@ -16,9 +16,14 @@ pub(crate) fn ls(client: &Client, json: bool) -> Done {
         out::json(&Value::Array(flows));
         return Ok(Exit::Ok);
     }
-    let rows = flows
-        .iter()
-        .map(|flow| [text(flow, "name"), text(flow, "tasks"), list(flow, "tags"), text(flow, "description")]);
+    let rows = flows.iter().map(|flow| {
+        [
+            text(flow, "name"),
+            text(flow, "tasks"),
+            list(flow, "tags"),
+            text(flow, "description"),
+        ]
+    });
     out::table(["FLOW", "TASKS", "TAGS", "DESCRIPTION"], rows.collect(), "No flows.");
     Ok(Exit::Ok)
 }

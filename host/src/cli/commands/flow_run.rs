@@ -80,7 +80,11 @@ pub(crate) fn inspect(client: &Client, json: bool, run: &str) -> Done {
         ]
     });
     out::line("");
-    out::table(["TASK", "STATE", "ATTEMPT", "RUN TIME", "WHY"], rows.collect(), "No task runs yet.");
+    out::table(
+        ["TASK", "STATE", "ATTEMPT", "RUN TIME", "WHY"],
+        rows.collect(),
+        "No task runs yet.",
+    );
     Ok(Exit::Ok)
 }
 
@@ -140,5 +144,8 @@ fn settled(json: bool, run: uuid::Uuid, answer: &Value, wanted: &str) -> Done {
         return Ok(Exit::Ok);
     }
     let reason = text(&answer["details"], "reason");
-    Err(Failure::says(Exit::Failed, format!("flow run {run} stays as it is: {reason}")))
+    Err(Failure::says(
+        Exit::Failed,
+        format!("flow run {run} stays as it is: {reason}"),
+    ))
 }

@@ -19,10 +19,20 @@ pub(crate) fn ls(global: &Global) -> Done {
     if global.json {
         out::json(&Value::Array(kinds));
     } else {
-        let rows = kinds
-            .iter()
-            .map(|kind| [text(kind, "kind"), text(kind, "role"), text(kind, "version"), list(kind, "capabilities"), text(kind, "summary")]);
-        out::table(["KIND", "ROLE", "VERSION", "MAY", "SUMMARY"], rows.collect(), "No task kinds.");
+        let rows = kinds.iter().map(|kind| {
+            [
+                text(kind, "kind"),
+                text(kind, "role"),
+                text(kind, "version"),
+                list(kind, "capabilities"),
+                text(kind, "summary"),
+            ]
+        });
+        out::table(
+            ["KIND", "ROLE", "VERSION", "MAY", "SUMMARY"],
+            rows.collect(),
+            "No task kinds.",
+        );
     }
     problems.iter().for_each(out::note);
     Ok(if problems.is_empty() { Exit::Ok } else { Exit::Failed })
@@ -37,7 +47,10 @@ pub(crate) fn inspect(global: &Global, name: &str) -> Done {
             problems.iter().for_each(out::note);
             let found = kinds.into_iter().find(|kind| kind["kind"] == name);
             found.ok_or_else(|| {
-                Failure::says(Exit::NotFound, format!("no file in the plugin folder has the kind {name:?}: `grepx-host plugin ls` lists them"))
+                Failure::says(
+                    Exit::NotFound,
+                    format!("no file in the plugin folder has the kind {name:?}: `grepx-host plugin ls` lists them"),
+                )
             })?
         }
     };
@@ -77,14 +90,20 @@ fn offline(global: &Global, failure: Failure) -> Result<(Vec<Value>, Vec<String>
         kind["calls"] = json!(null);
         kind
     });
-    out::note(format!("no server answers: these are the files in {}", settings.plugins.dir.display()));
+    out::note(format!(
+        "no server answers: these are the files in {}",
+        settings.plugins.dir.display()
+    ));
     Ok((kinds.collect(), problems))
 }
 
 /// The plugin folder as the server would load it, with what is wrong in it.
 pub(super) fn load(settings: &crate::config::Settings) -> Result<(Plugins, Vec<String>), Failure> {
     let wanted = plugin_settings(settings).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::broken)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::broken)?;
     let (plugins, problems) = runtime.block_on(Plugins::load(wanted)).map_err(Failure::broken)?;
     Ok((plugins, problems.iter().map(ToString::to_string).collect()))
 }

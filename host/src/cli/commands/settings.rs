@@ -17,7 +17,9 @@ pub(crate) fn show(global: &Global) -> Done {
             .map(|line| json!({"key": line.key, "value": line.value, "origin": line.origin.to_string()}));
         out::json(&Value::Array(rows.collect()));
     } else {
-        let rows = report.into_iter().map(|line| [line.key, line.value, line.origin.to_string()]);
+        let rows = report
+            .into_iter()
+            .map(|line| [line.key, line.value, line.origin.to_string()]);
         out::table(["SETTING", "VALUE", "ORIGIN"], rows.collect(), "No settings.");
     }
     Ok(Exit::Ok)

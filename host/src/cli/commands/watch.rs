@@ -55,7 +55,11 @@ pub(crate) fn watch(client: &Client, json: bool, run: &Value) -> Done {
 /// Sleeps when the server may come back; gives its absence back when it has been away too long.
 fn wait_for_server(failure: Failure, away_since: &mut Option<Instant>) -> Result<(), Failure> {
     let since = away_since.unwrap_or_else(|| {
-        out::note(format!("{}; waiting for it for {} s", failure.error, PATIENCE.as_secs()));
+        out::note(format!(
+            "{}; waiting for it for {} s",
+            failure.error,
+            PATIENCE.as_secs()
+        ));
         Instant::now()
     });
     *away_since = Some(since);
@@ -67,12 +71,20 @@ fn wait_for_server(failure: Failure, away_since: &mut Option<Instant>) -> Result
 }
 
 pub(crate) fn is_over(run: &Value) -> bool {
-    matches!(run["state_type"].as_str(), Some("COMPLETED" | "FAILED" | "CANCELLED" | "CRASHED"))
+    matches!(
+        run["state_type"].as_str(),
+        Some("COMPLETED" | "FAILED" | "CANCELLED" | "CRASHED")
+    )
 }
 
 pub(crate) fn log_line(line: &Value) -> String {
     let time = time_of_day(line, "timestamp");
-    format!("{time}  {:8}  {}: {}", level(line), text(line, "name"), text(line, "message"))
+    format!(
+        "{time}  {:8}  {}: {}",
+        level(line),
+        text(line, "name"),
+        text(line, "message")
+    )
 }
 
 /// How long to wait for the next look.
@@ -139,7 +151,11 @@ impl Follow {
     fn new_state(&mut self, run: &Value, name: &str) -> Option<(String, String)> {
         let state = &run["state"];
         let now = format!("{} {}", text(state, "id"), why(run));
-        if self.states.insert(text(run, "id"), now.clone()).is_some_and(|before| before == now) {
+        if self
+            .states
+            .insert(text(run, "id"), now.clone())
+            .is_some_and(|before| before == now)
+        {
             return None;
         }
         let word = out::state(&text(state, "type"), &text(state, "name"));
@@ -147,7 +163,11 @@ impl Follow {
             Some(attempt) if attempt > 1 => format!(" (attempt {attempt})"),
             _ => String::new(),
         };
-        let line = format!("{}  {name}  {word}{attempt}  {}", time_of_day(state, "timestamp"), why(run));
+        let line = format!(
+            "{}  {name}  {word}{attempt}  {}",
+            time_of_day(state, "timestamp"),
+            why(run)
+        );
         Some((text(state, "timestamp"), line.trim_end().to_owned()))
     }
 

@@ -15,9 +15,16 @@ pub(crate) fn ls(client: &Client, json: bool) -> Done {
         out::json(&Value::Array(pools));
         return Ok(Exit::Ok);
     }
-    let rows = pools
-        .iter()
-        .map(|pool| [text(pool, "name"), text(pool, "type"), status(pool), limit(pool), text(pool, "held"), text(pool, "waiting")]);
+    let rows = pools.iter().map(|pool| {
+        [
+            text(pool, "name"),
+            text(pool, "type"),
+            status(pool),
+            limit(pool),
+            text(pool, "held"),
+            text(pool, "waiting"),
+        ]
+    });
     let header = ["WORK POOL", "TYPE", "STATUS", "LIMIT", "RUNNING", "WAITING"];
     out::table(header, rows.collect(), "No work pools.");
     Ok(Exit::Ok)
@@ -25,7 +32,11 @@ pub(crate) fn ls(client: &Client, json: bool) -> Done {
 
 pub(crate) fn inspect(client: &Client, json: bool, name: &str) -> Done {
     let mut pool = client.get(&format!("/work_pools/{}", segment(name)))?;
-    let queues = client.all(&format!("/work_pools/{}/queues/filter", segment(name)), &json!({}), ROWS_MAX)?;
+    let queues = client.all(
+        &format!("/work_pools/{}/queues/filter", segment(name)),
+        &json!({}),
+        ROWS_MAX,
+    )?;
     if json {
         pool["queues"] = Value::Array(queues);
         out::json(&pool);
@@ -41,9 +52,16 @@ pub(crate) fn inspect(client: &Client, json: bool, name: &str) -> Done {
         ("waiting", text(&pool, "waiting")),
     ];
     out::pairs(&rows);
-    let rows = queues
-        .iter()
-        .map(|queue| [text(queue, "name"), text(queue, "priority"), status(queue), limit(queue), text(queue, "held"), text(queue, "waiting")]);
+    let rows = queues.iter().map(|queue| {
+        [
+            text(queue, "name"),
+            text(queue, "priority"),
+            status(queue),
+            limit(queue),
+            text(queue, "held"),
+            text(queue, "waiting"),
+        ]
+    });
     let header = ["WORK QUEUE", "PRIORITY", "STATUS", "LIMIT", "RUNNING", "WAITING"];
     out::line("");
     out::table(header, rows.collect(), "No work queues.");
@@ -56,7 +74,9 @@ pub(crate) fn set_paused(client: &Client, json: bool, name: &str, paused: bool) 
     if json {
         out::json(&client.get(&path)?);
     } else if paused {
-        out::line(format!("Work pool {name} is paused: no further flow run starts, those that run go on."));
+        out::line(format!(
+            "Work pool {name} is paused: no further flow run starts, those that run go on."
+        ));
     } else {
         out::line(format!("Work pool {name} is not paused."));
     }

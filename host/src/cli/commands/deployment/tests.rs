@@ -18,7 +18,15 @@ fn body(words: &[&str]) -> Result<Value, Failure> {
 
 #[test]
 fn a_value_is_json_or_else_text() {
-    let body = body(&["--params", r#"{"a": 1, "b": 2}"#, "--param", "b=[1]", "--param", "c=AAPL"]).expect("valid");
+    let body = body(&[
+        "--params",
+        r#"{"a": 1, "b": 2}"#,
+        "--param",
+        "b=[1]",
+        "--param",
+        "c=AAPL",
+    ])
+    .expect("valid");
     assert_eq!(body["parameters"], json!({"a": 1, "b": [1], "c": "AAPL"}));
 }
 
@@ -32,7 +40,10 @@ fn params_have_to_be_an_object() {
 #[test]
 fn a_start_is_sent_as_scheduled_time() {
     let body = body(&["--start-at", "2026-03-01T14:00:00+02:00"]).expect("valid");
-    assert_eq!(body["state"]["state_details"]["scheduled_time"], "2026-03-01T12:00:00.000Z");
+    assert_eq!(
+        body["state"]["state_details"]["scheduled_time"],
+        "2026-03-01T12:00:00.000Z"
+    );
 }
 
 #[test]
@@ -41,7 +52,15 @@ fn durations_have_units() {
     assert_eq!(seconds("10 minutes"), Ok(600));
     assert_eq!(seconds("2h"), Ok(7_200));
     assert_eq!(seconds("1 day"), Ok(86_400));
-    for wrong in ["", "5", "h", "-1s", "1 fortnight", "99999999999999999999s", "4000000000 days"] {
+    for wrong in [
+        "",
+        "5",
+        "h",
+        "-1s",
+        "1 fortnight",
+        "99999999999999999999s",
+        "4000000000 days",
+    ] {
         assert!(seconds(wrong).is_err(), "{wrong}");
     }
 }
@@ -52,5 +71,8 @@ fn a_schedule_is_one_line() {
         {"active": true, "schedule": {"cron": "0 9 * * *", "timezone": "Asia/Kolkata"}},
         {"active": false, "schedule": {"interval": 60.0, "timezone": "UTC"}},
     ]});
-    assert_eq!(schedules(&deployment), "cron 0 9 * * * Asia/Kolkata; every 60.0 s (paused)");
+    assert_eq!(
+        schedules(&deployment),
+        "cron 0 9 * * * Asia/Kolkata; every 60.0 s (paused)"
+    );
 }
