@@ -107,7 +107,6 @@ fn store_settings(settings: &Settings) -> store::Settings {
             config::Durability::Full => store::Durability::Full,
             config::Durability::Normal => store::Durability::Normal,
         },
-        log_lines_per_run: settings.limits.log_lines_per_run,
         ..store::Settings::new(settings.store.dir.clone())
     }
 }

@@ -294,4 +294,6 @@ impl Drop for Inner {
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

@@ -3,9 +3,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use grepx_engine::{Due, Event, Fact, Mark, NodeId, Op, Record, Rejected, Timestamp};
+use grepx_engine::{
+    Due, ErrorClass, Event, Fact, Mark, NodeId, Op, Outcome, Record, Rejected, TaskError, Timestamp,
+};
 
-use crate::broker::{Broker, Waiter};
+use crate::broker::{Broker, SendError, Waiter};
 
 use super::live::{Live, Queued, Watched, Work};
 use super::shard::{Answer, Done, Mail};
@@ -153,7 +155,9 @@ impl Hands {
                     attempt,
                     key: key.to_owned(),
                 };
-                self.world.broker.watch(connection, reply, waiter);
+                if let Err(error) = self.world.broker.watch(connection, reply, waiter) {
+                    return self.refused(live, node, attempt, key, &error);
+                }
                 let watched = Watched {
                     connection: connection.clone(),
                     key: reply.clone(),
@@ -164,6 +168,15 @@ impl Hands {
             Some(Op::StartFlow(child)) => call::start_child(&self.world, &self.runner, live, node, attempt, key, child),
             _ => {}
         }
+    }
+
+    /// A command that cannot be carried out fails its attempt.
+    fn refused(&self, live: &Live, node: NodeId, attempt: u32, key: &str, error: &SendError) {
+        let (runner, run, key) = (self.runner.clone(), live.id(), key.to_owned());
+        let error = TaskError::new(ErrorClass::Permanent, "not-watched", error.to_string());
+        crate::task::spawn("refused", async move {
+            runner.outcome(run, node, attempt, key, Outcome::Failed(error)).await;
+        });
     }
 
     /// An answer within the limits of the configuration.

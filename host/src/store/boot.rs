@@ -4,97 +4,72 @@
 use std::collections::HashMap;
 
 use grepx_engine::{Fact, FlowRunId, Json, NodeId, Op, Record, Timestamp};
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
 use super::model::SendId;
 use super::rows::{self, LiveRun, OpenSend, RUN_COLUMNS, RUN_TABLES};
 use super::{Error, reads};
 
-/// Hands every live run to `each`, in the order of the ids; one scan over runs and facts. A run
-/// that cannot be read is handed over as the error, and the scan goes on. Ends early when `each`
-/// says false.
+/// Hands every live run to `each`, in the order of the ids. A run that cannot be read is handed
+/// over as the error, and the scan goes on. Ends early when `each` says false.
+///
+/// Runs and facts are two statements on purpose: in a join every fact would carry the columns of
+/// its run, parameters and all, through a sorter.
 pub(super) fn live_runs(sql: &Connection, mut each: impl FnMut(Result<LiveRun, Error>) -> bool) -> Result<(), Error> {
     let mut select = sql.prepare(&format!(
-        "SELECT {RUN_COLUMNS}, f.seq AS f_seq, f.at AS f_at, f.fact AS f_fact \
-         FROM {RUN_TABLES} LEFT JOIN facts f ON f.run_id = r.id \
-         WHERE r.terminal = 0 ORDER BY r.id, f.seq"
+        "SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE r.terminal = 0 ORDER BY r.id"
     ))?;
-    let mut scan = Scan {
-        sql,
-        definitions: HashMap::new(),
-    };
+    let mut definitions = HashMap::new();
     let mut rows = select.query([])?;
-    let mut current: Option<(FlowRunId, Result<LiveRun, Error>)> = None;
     while let Some(row) = rows.next()? {
-        let id = FlowRunId(rows::uuid(row, "id")?);
-        if current.as_ref().is_none_or(|(run, _)| *run != id) {
-            if let Some((_, done)) = current.take()
-                && !each(done)
-            {
-                return Ok(());
-            }
-            current = Some((id, scan.header(id, row)));
+        if !each(live_run(sql, row, &mut definitions)) {
+            break;
         }
-        let Some((_, live)) = &mut current else { continue };
-        if let Ok(run) = live
-            && let Err(error) = scan.record(id, row, &mut run.records)
-        {
-            *live = Err(error);
-        }
-    }
-    if let Some((_, done)) = current {
-        each(done);
     }
     Ok(())
 }
 
-struct Scan<'a> {
-    sql: &'a Connection,
-    definitions: HashMap<String, Json>,
+fn live_run(sql: &Connection, row: &Row<'_>, definitions: &mut HashMap<String, Json>) -> Result<LiveRun, Error> {
+    let run = rows::new_run(row)?;
+    let definition = match definitions.get(&run.definition) {
+        Some(known) => known.clone(),
+        None => {
+            let found = reads::definition(sql, &run.definition)?;
+            let found = found.ok_or_else(|| unreadable(run.id, format!("its definition {}", run.definition), None))?;
+            definitions.insert(run.definition.clone(), found.clone());
+            found
+        }
+    };
+    Ok(LiveRun {
+        records: records(sql, run.id)?,
+        definition,
+        run,
+    })
 }
 
-impl Scan<'_> {
-    fn header(&mut self, id: FlowRunId, row: &Row<'_>) -> Result<LiveRun, Error> {
-        let run = rows::new_run(row)?;
-        let definition = match self.definitions.get(&run.definition) {
-            Some(known) => known.clone(),
-            None => {
-                let found = reads::definition(self.sql, &run.definition)?;
-                let found = found.ok_or_else(|| unreadable(id, format!("its definition {}", run.definition), None))?;
-                self.definitions.insert(run.definition.clone(), found.clone());
-                found
-            }
-        };
-        Ok(LiveRun {
-            run,
-            definition,
-            records: Vec::new(),
-        })
-    }
-
-    /// The row's fact, if the run has any.
-    fn record(&self, id: FlowRunId, row: &Row<'_>, records: &mut Vec<Record>) -> Result<(), Error> {
-        let json = match row.get_ref("f_fact")? {
-            ValueRef::Null => return Ok(()),
-            json => json.as_str().map_err(rusqlite::Error::from)?,
-        };
-        let seq = rows::number(row, "f_seq")?;
+/// The log of one run, ended or not, in order; `Succeeded` with its result.
+pub(super) fn records(sql: &Connection, run: FlowRunId) -> Result<Vec<Record>, Error> {
+    let mut select = sql.prepare_cached("SELECT seq, at, fact FROM facts WHERE run_id = ? ORDER BY seq")?;
+    let mut rows = select.query([rows::blob(&run.0)])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let seq = rows::number(row, "seq")?;
         if seq != records.len() as u64 {
-            return Err(unreadable(id, format!("fact {} (missing)", records.len()), None));
+            return Err(unreadable(run, format!("fact {} (missing)", records.len()), None));
         }
+        let json = row.get_ref("fact")?.as_str().map_err(rusqlite::Error::from)?;
         let mut fact: Fact =
-            serde_json::from_str(json).map_err(|source| unreadable(id, format!("fact {seq}"), Some(source)))?;
+            serde_json::from_str(json).map_err(|source| unreadable(run, format!("fact {seq}"), Some(source)))?;
         if let Fact::Succeeded { node, result, .. } = &mut fact {
-            *result = reads::result_of(self.sql, id.0, i64::from(node.task), rows::item(*node))?;
+            *result = reads::result_of(sql, run.0, i64::from(node.task), rows::item(*node))?;
         }
         records.push(Record {
             seq,
-            at: rows::time(row, "f_at")?,
+            at: rows::time(row, "at")?,
             fact,
         });
-        Ok(())
     }
+    Ok(records)
 }
 
 fn unreadable(run: FlowRunId, what: String, source: Option<serde_json::Error>) -> Error {
@@ -149,22 +124,6 @@ fn open_send(row: &Row<'_>) -> Result<OpenSend, Error> {
         keep: row.get("keep")?,
         sent_at: sent_at.map(Timestamp),
     })
-}
-
-/// The log of one run, ended or not, in order.
-pub(super) fn records(sql: &Connection, run: FlowRunId) -> Result<Vec<Record>, Error> {
-    let mut select =
-        sql.prepare_cached("SELECT seq AS f_seq, at AS f_at, fact AS f_fact FROM facts WHERE run_id = ? ORDER BY seq")?;
-    let scan = Scan {
-        sql,
-        definitions: HashMap::new(),
-    };
-    let mut rows = select.query([rows::blob(&run.0)])?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        scan.record(run, row, &mut records)?;
-    }
-    Ok(records)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One [`Commit`] as statements. The JSON is made by the submitter, not by the writer's thread,
 //! which everybody shares.
 
-use grepx_engine::{FlowRunId, State, TaskRunId, Timestamp};
+use grepx_engine::{FlowRunId, State, StateType, TaskRunId, Timestamp};
 use rusqlite::{OptionalExtension, named_params, params};
 
 use super::admission;
@@ -58,16 +58,35 @@ impl Prepared {
         Ok(sends)
     }
 
+    /// Of a run just created: its history begins with the commit's state, else with SCHEDULED.
+    pub(super) fn apply_first(&self, writing: &mut Writing<'_>, created_at: Timestamp) -> Result<(), Error> {
+        if self.commit.state.is_none() {
+            let state = State {
+                state_type: StateType::Scheduled,
+                name: "Scheduled",
+                message: None,
+                since: created_at,
+            };
+            put_state(writing, self.commit.run, (THE_RUN, -1), 0, &state)?;
+            let mut update = writing
+                .sql
+                .prepare_cached("UPDATE flow_runs SET states = 1 WHERE id = ?")?;
+            update.execute([blob(&self.commit.run.0)])?;
+        }
+        self.apply(writing)?;
+        Ok(())
+    }
+
     fn insert_facts(&self, writing: &Writing<'_>) -> Result<(), Error> {
         let run = self.commit.run;
         if self.facts.is_empty() {
             return Ok(());
         }
-        let mut next = next_seq(writing, run)?;
+        let next = next_seq(writing, run)?;
         let mut insert = writing
             .sql
             .prepare_cached("INSERT INTO facts (run_id, seq, at, fact) VALUES (?, ?, ?, ?)")?;
-        for (record, json) in self.commit.facts.iter().zip(&self.facts) {
+        for (next, (record, json)) in (next..).zip(self.commit.facts.iter().zip(&self.facts)) {
             if record.seq != next {
                 return Err(Error::Fenced {
                     run,
@@ -76,7 +95,6 @@ impl Prepared {
                 });
             }
             insert.execute(params![blob(&run.0), to_i64(record.seq), record.at.0, json])?;
-            next += 1;
         }
         Ok(())
     }

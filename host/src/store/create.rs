@@ -26,7 +26,7 @@ pub(super) fn create(writing: &mut Writing<'_>, run: &NewRun, first: &Prepared) 
         Some(ErrorCode::ConstraintViolation) => Error::RunExists(run.id),
         _ => source.into(),
     })?;
-    first.apply(writing)?;
+    first.apply_first(writing, run.created_at)?;
     Ok(Created::New)
 }
 

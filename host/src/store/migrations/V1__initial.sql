@@ -51,15 +51,15 @@ CREATE TABLE flow_runs (
     state_since       INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX flow_runs_once ON flow_runs (flow_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
-CREATE INDEX flow_runs_live ON flow_runs (id) WHERE terminal = 0;
+CREATE UNIQUE INDEX flow_runs_live ON flow_runs (id) WHERE terminal = 0;
 CREATE INDEX flow_runs_expected ON flow_runs (expected_start);
 CREATE INDEX flow_runs_state ON flow_runs (state_type, expected_start);
 CREATE INDEX flow_runs_flow ON flow_runs (flow_id, expected_start);
 CREATE INDEX flow_runs_flow_name ON flow_runs (flow_name, expected_start);
 CREATE INDEX flow_runs_deployment ON flow_runs (deployment_id, expected_start) WHERE deployment_id IS NOT NULL;
 CREATE INDEX flow_runs_pool ON flow_runs (work_pool, expected_start) WHERE work_pool IS NOT NULL;
-CREATE INDEX flow_runs_start ON flow_runs (start_time) WHERE start_time IS NOT NULL;
-CREATE INDEX flow_runs_end ON flow_runs (end_time) WHERE end_time IS NOT NULL;
+CREATE INDEX flow_runs_start ON flow_runs (start_time);
+CREATE INDEX flow_runs_end ON flow_runs (end_time);
 CREATE INDEX flow_runs_name ON flow_runs (name);
 CREATE INDEX flow_runs_parent ON flow_runs (parent_task_run) WHERE parent_task_run IS NOT NULL;
 
