@@ -354,6 +354,17 @@ async fn runs_tasks_logs_and_results_are_found() {
 }
 
 #[tokio::test]
+async fn only_a_run_that_has_ended_can_be_deleted() {
+    let world = World::new().await;
+    let delete = |id| Request::delete(format!("/api/flow_runs/{id}")).body(Body::empty()).expect("a request");
+    let running = world.run_in(StateType::Running, "Running").await;
+    assert_eq!(world.send(delete(running)).await.status, StatusCode::CONFLICT);
+    let ended = world.run_in(StateType::Failed, "Failed").await;
+    assert_eq!(world.send(delete(ended)).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(world.send(delete(ended)).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn a_pool_is_switched_and_not_redefined() {
     let world = World::new().await;
     let answer = world.patch("/api/work_pools/pool", json!({"is_paused": true})).await;
