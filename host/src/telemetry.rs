@@ -7,12 +7,14 @@
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{LogFormat, Logging};
 
 /// Wins over the configured level.
 const VARIABLE: &str = "RUST_LOG";
+const SETTING: &str = "logging.level";
 const QUIET: &str = "refinery_core=warn";
 
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,9 @@ pub enum Error {
         value: String,
         source: tracing_subscriber::filter::ParseError,
     },
+    /// As a filter it would name a module, and nothing would be logged.
+    #[error("logging.level is no level: {value:?}; write error, warn, info, debug or trace")]
+    Level { value: String },
     #[error("logging is set up already")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
 }
@@ -49,12 +54,15 @@ pub fn init(logging: &Logging) -> Result<(), Error> {
 
 /// A level alone is about us: crates that tell their steps at `info` are held to warnings.
 fn configured(level: &str) -> Result<EnvFilter, Error> {
-    let alone = !level.contains(['=', ',']);
-    if alone {
-        parse("logging.level", &format!("{level},{QUIET}"))
-    } else {
-        parse("logging.level", level)
+    if level.contains(['=', ',']) {
+        return parse(SETTING, level);
     }
+    if level.parse::<LevelFilter>().is_err() {
+        return Err(Error::Level {
+            value: level.to_owned(),
+        });
+    }
+    parse(SETTING, &format!("{level},{QUIET}"))
 }
 
 fn parse(origin: &'static str, value: &str) -> Result<EnvFilter, Error> {
