@@ -88,6 +88,10 @@ pub(crate) fn state(state_type: &str, word: &str) -> String {
     format!("\u{1b}[{colour}m{word}\u{1b}[0m")
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "nobody reads any more: there is nothing to clean up"
+)]
 fn write(to: &mut impl io::Write, text: &str) {
     match writeln!(to, "{text}").and_then(|()| to.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(Exit::Ok as i32),
