@@ -170,7 +170,7 @@ fn run_routes() -> Router<ApiState> {
     Router::new()
         .route("/flow_runs/filter", post(flow_runs::filter))
         .route("/flow_runs/count", post(flow_runs::count))
-        .route("/flow_runs/{id}", get(flow_runs::read))
+        .route("/flow_runs/{id}", get(flow_runs::read).delete(flow_runs::delete))
         .route("/flow_runs/{id}/set_state", post(set_state::set_state))
         .route("/flow_runs/{id}/resume", post(set_state::resume))
         .route("/task_runs/filter", post(task_runs::filter))

@@ -7,12 +7,15 @@
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{LogFormat, Logging};
 
 /// Wins over the configured level.
 const VARIABLE: &str = "RUST_LOG";
+const SETTING: &str = "logging.level";
+const QUIET: &str = "refinery_core=warn";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -22,6 +25,9 @@ pub enum Error {
         value: String,
         source: tracing_subscriber::filter::ParseError,
     },
+    /// As a filter it would name a module, and nothing would be logged.
+    #[error("logging.level is no level: {value:?}; write error, warn, info, debug or trace")]
+    Level { value: String },
     #[error("logging is set up already")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
 }
@@ -33,7 +39,7 @@ pub enum Error {
 pub fn init(logging: &Logging) -> Result<(), Error> {
     let filter = match std::env::var(VARIABLE) {
         Ok(value) if !value.trim().is_empty() => parse(VARIABLE, &value)?,
-        _ => parse("logging.level", &logging.level)?,
+        _ => configured(&logging.level)?,
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -44,6 +50,19 @@ pub fn init(logging: &Logging) -> Result<(), Error> {
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
     }
     .map_err(Error::Twice)
+}
+
+/// A level alone is about us: crates that tell their steps at `info` are held to warnings.
+fn configured(level: &str) -> Result<EnvFilter, Error> {
+    if level.contains(['=', ',']) {
+        return parse(SETTING, level);
+    }
+    if level.parse::<LevelFilter>().is_err() {
+        return Err(Error::Level {
+            value: level.to_owned(),
+        });
+    }
+    parse(SETTING, &format!("{level},{QUIET}"))
 }
 
 fn parse(origin: &'static str, value: &str) -> Result<EnvFilter, Error> {

@@ -68,11 +68,6 @@ fn unread(rejection: &BytesRejection) -> Error {
 }
 
 impl Body {
-    #[cfg(test)]
-    pub(super) fn of(value: Value) -> Self {
-        Self(value)
-    }
-
     /// What `read` makes of the fields.
     pub(super) fn read<T>(self, read: impl FnOnce(&mut Fields<'_>) -> T) -> Result<T, Error> {
         let mut faults = Vec::new();

@@ -79,7 +79,7 @@ impl DeploymentFilter {
                 id: ids(fields, "id", |id| id),
                 name: text(fields, "name"),
                 tags: tags(fields),
-                paused: fields.object("paused", |fields| equal(fields)).unwrap_or_default(),
+                paused: fields.object("paused", equal).unwrap_or_default(),
                 work_queue: words(fields, "work_queue_name"),
                 ..Self::default()
             }

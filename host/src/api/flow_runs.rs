@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use grepx_engine::{FlowRunId, StateType};
 use serde_json::Value;
 
@@ -39,13 +40,26 @@ pub(super) async fn read(State(state): State<ApiState>, Path(id): Path<String>) 
     find(&state, id_of(&id)?).await.map(Json)
 }
 
+/// With its task runs, logs and results; only a run that has ended.
+pub(super) async fn delete(State(state): State<ApiState>, Path(id): Path<String>) -> Result<StatusCode, Error> {
+    if state.store.delete_flow_run(id_of(&id)?).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(not_found())
+    }
+}
+
+fn not_found() -> Error {
+    Error::NotFound("Flow run not found".into())
+}
+
 pub(super) fn id_of(text: &str) -> Result<FlowRunId, Error> {
     uuid(text).map(FlowRunId).map_err(Error::Invalid)
 }
 
 pub(super) async fn row(state: &ApiState, run: FlowRunId) -> Result<FlowRun, Error> {
     let found = state.store.flow_run(run).await?;
-    found.ok_or_else(|| Error::NotFound("Flow run not found".into()))
+    found.ok_or_else(not_found)
 }
 
 pub(super) async fn find(state: &ApiState, run: FlowRunId) -> Result<Value, Error> {

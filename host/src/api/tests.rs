@@ -131,6 +131,23 @@ async fn a_body_that_is_not_understood_is_told_field_by_field() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_the_definitions_is_told() {
+    let world = World::new().await;
+    let problems = world.get("/api/definitions/problems").await.body;
+    assert_eq!(problems[0]["table"], "prefect_tasks", "{problems}");
+    assert_eq!(problems[0]["flow"], "broken", "{problems}");
+    assert!(
+        problems[0]["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("nothing")),
+        "{problems}"
+    );
+    assert_eq!(world.get("/api/flows/name/broken").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(world.get("/api/plugins").await.body, json!([]));
+    assert_eq!(world.get("/api/plugins/celery").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn a_deployment_has_what_clients_read() {
     let world = World::new().await;
     let one = world.get("/api/deployments/name/stocks/daily").await.body;
@@ -351,6 +368,21 @@ async fn runs_tasks_logs_and_results_are_found() {
         .await
         .body;
     assert_eq!(latest[0]["message"], "third");
+}
+
+#[tokio::test]
+async fn only_a_run_that_has_ended_can_be_deleted() {
+    let world = World::new().await;
+    let delete = |id| {
+        Request::delete(format!("/api/flow_runs/{id}"))
+            .body(Body::empty())
+            .expect("a request")
+    };
+    let running = world.run_in(StateType::Running, "Running").await;
+    assert_eq!(world.send(delete(running)).await.status, StatusCode::CONFLICT);
+    let ended = world.run_in(StateType::Failed, "Failed").await;
+    assert_eq!(world.send(delete(ended)).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(world.send(delete(ended)).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

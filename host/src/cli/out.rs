@@ -37,6 +37,19 @@ pub(crate) fn failure(failure: &Failure) {
     note(text);
 }
 
+/// Without characters that steer a terminal: what is shown may come from a task or a database.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => plain.push(character),
+            _ if character.is_control() => plain.extend(character.escape_default()),
+            _ => plain.push(character),
+        }
+    }
+    plain
+}
+
 /// Rows under a header, fitted to the terminal; `empty` when there are none.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, empty: &str) {
     if rows.is_empty() {
@@ -49,6 +62,7 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, e
     } else {
         table.load_style(presets::NOTHING).set_width(PLAIN_WIDTH);
     }
+    let rows = rows.iter().map(|row| row.each_ref().map(|cell| plain(cell)));
     table.set_header(header).add_rows(rows);
     line(table.trim_fmt());
 }
@@ -57,7 +71,7 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, e
 pub(crate) fn pairs(rows: &[(&str, String)]) {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in rows {
-        line(format!("{name:width$}  {value}"));
+        line(format!("{name:width$}  {}", plain(value)));
     }
 }
 
@@ -76,6 +90,10 @@ pub(crate) fn state(state_type: &str, word: &str) -> String {
     format!("\u{1b}[{colour}m{word}\u{1b}[0m")
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "nobody reads any more: there is nothing to clean up"
+)]
 fn write(to: &mut impl io::Write, text: &str) {
     match writeln!(to, "{text}").and_then(|()| to.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(Exit::Ok as i32),
@@ -83,3 +101,6 @@ fn write(to: &mut impl io::Write, text: &str) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

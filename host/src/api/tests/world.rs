@@ -35,9 +35,11 @@ prefect_flows:
     tags: [data]
     parameters_schema: {properties: {n: {type: integer, minimum: 1}}, additionalProperties: false}
   - {name: loose, description: without a schema}
+  - {name: broken}
 prefect_tasks:
   - {name: load, flow_name: stocks, celery_task_name: m.load}
   - {name: other, flow_name: loose, celery_task_name: m.other}
+  - {name: waits, flow_name: broken, celery_task_name: m.x, depends_on: [nothing]}
 prefect_deployments:
   - name: daily
     flow_name: stocks
@@ -47,7 +49,6 @@ prefect_deployments:
     parameters: {n: 2}
     tags: [d]
   - {name: any, flow_name: loose, work_pool_name: pool}
-  - {name: lost, flow_name: nowhere, work_pool_name: pool, is_active: false}
 "#;
 
 struct AnyKind;

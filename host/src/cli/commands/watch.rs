@@ -71,8 +71,16 @@ fn wait_for_server(failure: Failure, away_since: &mut Option<Instant>) -> Result
     if failure.exit != Exit::Unreachable || since.elapsed() > PATIENCE {
         return Err(failure);
     }
-    thread::sleep(WAIT_MAX);
+    sleep(WAIT_MAX);
     Ok(())
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a command has one thread and nothing else to do"
+)]
+fn sleep(time: Duration) {
+    thread::sleep(time);
 }
 
 pub(crate) fn is_over(run: &Value) -> bool {
@@ -102,7 +110,7 @@ impl Pace {
             true => WAIT_MIN,
             false => (self.0 * 2).clamp(WAIT_MIN, WAIT_MAX),
         };
-        thread::sleep(self.0);
+        sleep(self.0);
     }
 }
 
