@@ -17,7 +17,7 @@ use grepx_celery::queue::QueueLayout;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::api::{self, ApiState};
+use crate::api::{self, ApiState, Readiness};
 use crate::broker::{Broker, ConnectionSettings};
 use crate::config::{self, Settings};
 use crate::definitions::Catalog;
@@ -66,10 +66,12 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         settings.clone(),
     );
     let stop = shutdown::Stop::listen()?;
-    let serving = crate::task::spawn("http", api::serve(listener, api::router(state), stop.asked()));
+    let router = api::router(state.clone());
+    let serving = crate::task::spawn("http", api::serve(listener, router, stop.asked()));
     tracing::info!(%address, "serving");
     stop.asked().await;
     tracing::info!("stopping: no new work is taken, suspended work stays suspended; a second signal stops at once");
+    state.set_readiness(Readiness::NotReady("the host is stopping".to_owned()));
     watching.abort();
     let grace = settings.server.shutdown_grace;
     let drained = tokio::time::timeout(grace, take_apart(&runner, broker, opened.store)).await;
@@ -109,6 +111,7 @@ fn store_settings(settings: &Settings) -> store::Settings {
             config::Durability::Full => store::Durability::Full,
             config::Durability::Normal => store::Durability::Normal,
         },
+        log_lines_per_run: i64::try_from(settings.limits.log_lines_per_run).unwrap_or(i64::MAX),
         ..store::Settings::new(settings.store.dir.clone())
     }
 }

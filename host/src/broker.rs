@@ -309,6 +309,15 @@ impl Broker {
         }
     }
 
+    /// What is known of a message that nothing explains: that it has been taken, and where its
+    /// result is expected. `None` while it lies in its queue.
+    pub async fn explain_silence(&self, connection: &str, queue: &str) -> Option<String> {
+        match self.connection(connection) {
+            Ok(Connection::Remote(remote)) => remote.explain_silence(queue).await,
+            Ok(Connection::Memory(_)) | Err(_) => None,
+        }
+    }
+
     /// Ends all connections and the embedded worker; running activities are dropped.
     pub async fn close(&self) {
         self.stop.cancel();

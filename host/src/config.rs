@@ -123,7 +123,7 @@ pub struct Connection {
     pub broker_url: String,
     pub result_backend: String,
     pub default_queue: String,
-    /// Celery task name → queue.
+    /// Work queue → Celery queue.
     pub queues: BTreeMap<String, String>,
     /// `global_keyprefix`, `sep` and `priority_steps` of the workers' `broker_transport_options`.
     pub global_keyprefix: String,
@@ -153,15 +153,10 @@ pub struct Scheduler {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub result_bytes: usize,
-    pub input_bytes: usize,
     /// Items of one `for_each`.
     pub mapped_items: usize,
     /// Log lines of a flow run that are kept.
     pub log_lines_per_run: usize,
-    /// Flow runs in flight over all pools.
-    pub active_runs: usize,
-    /// Levels of sub-flows.
-    pub subflow_depth: u32,
     /// Bytes of a request to the API.
     pub request_bytes: usize,
 }

@@ -69,6 +69,8 @@ pub struct Settings {
     pub queue: usize,
     /// Reads at once.
     pub readers: usize,
+    /// Log lines of one flow run and its task runs.
+    pub log_lines_per_run: i64,
 }
 
 impl Settings {
@@ -79,6 +81,7 @@ impl Settings {
             durability: Durability::default(),
             queue: 1024,
             readers: 4,
+            log_lines_per_run: logs::LINES_MAX,
         }
     }
 }
@@ -138,8 +141,8 @@ impl Store {
         let queue_max = settings.queue.max(1);
         let (queue, queued) = mpsc::channel(queue_max);
         let (admissions, admitted) = mpsc::unbounded_channel();
-        let writer =
-            writer::start(connection, queued, admissions).map_err(Error::io("start the writer thread of", &path))?;
+        let writer = writer::start(connection, queued, admissions, settings.log_lines_per_run)
+            .map_err(Error::io("start the writer thread of", &path))?;
         Ok(Opened {
             store: Self(Arc::new(Inner {
                 queue: Some(queue),

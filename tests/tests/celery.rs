@@ -321,22 +321,27 @@ fn a_worker_of_the_queue_that_lacks_nothing_is_asked_by_its_queue() {
 
 #[test]
 fn a_result_backend_that_nobody_writes_to_is_named() {
-    let redis = RedisServer::start();
+    let (redis, elsewhere) = (RedisServer::start(), RedisServer::start());
     let _worker = Worker::start(&redis, Pool::Solo, "celery");
-    let url = redis.url();
-    let elsewhere = url.replace("/0", "/5");
-    let host = Host::with(&one("celery_task_name: tests.echo\ntimeout_seconds: 2"))
-        .config(&format!("celery:\n  broker_url: {url}\n  result_backend: {elsewhere}"))
+    let host = Host::with(&one("celery_task_name: tests.echo\ntimeout_seconds: 8"))
+        .config(&format!(
+            "celery:\n  broker_url: {}\n  result_backend: {}",
+            redis.url(),
+            elsewhere.url()
+        ))
         .start();
-    let run = host.run_to_end(NAME, &json!({}));
-    let id = run["id"].as_str().expect("an id");
-    let task = &host.task_runs(id)["task"];
-    // PUBLISH ignores databases, so the answer may still arrive; where it does not, the time limit says so.
-    let said = format!("{}\n{}", message(task), host.logs(id));
+    let id = host.run(NAME, &json!({}));
+    let waiting = host.wait_task(&id, "task", |task| task["reason"].is_string());
+    let reason = waiting["reason"].as_str().expect("a reason").to_owned();
     assert!(
-        run["state"]["type"] == "COMPLETED" || said.contains("timed-out"),
-        "{said}"
+        reason.contains("result_backend") && reason.contains("127.0.0.1"),
+        "{reason}"
     );
+    let run = host.wait(&id);
+    assert_eq!(run["state"]["type"], "FAILED", "{run}");
+    let task = &host.task_runs(&id)["task"];
+    assert!(message(task).contains("timed-out"), "{task}");
+    assert!(host.logs(&id).contains("result_backend"), "{}", host.logs(&id));
 }
 
 #[test]

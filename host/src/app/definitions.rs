@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::config::Settings;
-use crate::definitions::{self, Catalog, Problem, Rows, Source, Table};
+use crate::definitions::{self, Catalog, Deployment, Problem, Rows, Source, Table};
 use crate::plugins::Plugins;
 use crate::store::{PoolLimits, QueueLimits, Store};
 
@@ -138,6 +138,14 @@ fn tell(before: &Catalog, next: &Catalog) {
         problems = next.problems.len(),
         "definitions loaded"
     );
+    let scheduled = |one: &&Arc<Deployment>| one.schedules.iter().any(|schedule| schedule.active);
+    let scheduled = next.deployments.iter().filter(scheduled).count();
+    if scheduled > 0 {
+        tracing::warn!(
+            deployments = scheduled,
+            "schedules are read and kept, but this release starts runs only when asked"
+        );
+    }
     for problem in next
         .problems
         .iter()

@@ -40,6 +40,24 @@ impl Kinds for LoadedKinds {
     }
 }
 
+/// What a kind is told in every call. The Celery kind knows how the workers of its connection are
+/// set up without being told twice.
+fn kind_settings(settings: &Settings, kind: &str) -> Value {
+    let own = settings.plugins.settings.get(kind).cloned();
+    let Some(connection) = settings.connections.get("celery").filter(|_| kind == "celery") else {
+        return own.map_or(Value::Null, Value::Object);
+    };
+    let mut all = serde_json::Map::new();
+    all.insert("default_queue".to_owned(), connection.default_queue.clone().into());
+    all.insert("queues".to_owned(), serde_json::json!(connection.queues));
+    all.insert(
+        "result_key_prefix".to_owned(),
+        connection.result_keyprefix.clone().into(),
+    );
+    all.extend(own.unwrap_or_default());
+    Value::Object(all)
+}
+
 pub(crate) fn plugin_settings(settings: &Settings) -> anyhow::Result<plugins::Settings> {
     let own = &settings.plugins;
     let kinds: BTreeSet<&String> = own
@@ -56,7 +74,7 @@ pub(crate) fn plugin_settings(settings: &Settings) -> anyhow::Result<plugins::Se
             grants.push(text.parse().with_context(|| format!("plugins.grants.{kind}"))?);
         }
         let one = PluginSettings {
-            settings: own.settings.get(kind).cloned().map_or(Value::Null, Value::Object),
+            settings: kind_settings(settings, kind),
             grants,
             call_timeout: limits.map(|limits| limits.call_timeout),
             memory_bytes: limits.map(|limits| limits.memory_bytes),

@@ -133,11 +133,8 @@ impl<'a> Resolver<'a> {
     fn limits(&mut self) -> Limits {
         Limits {
             result_bytes: self.size(&["limits", "result_bytes"], 8 * MIB),
-            input_bytes: self.size(&["limits", "input_bytes"], 8 * MIB),
             mapped_items: self.size(&["limits", "mapped_items"], 10_000),
             log_lines_per_run: self.size(&["limits", "log_lines_per_run"], 10_000),
-            active_runs: self.size(&["limits", "active_runs"], 100_000),
-            subflow_depth: u32::try_from(self.integer(&["limits", "subflow_depth"], 8)).unwrap_or(8),
             request_bytes: self.size(&["limits", "request_bytes"], 8 * MIB),
         }
     }

@@ -116,11 +116,8 @@ pub(super) const ROOT: &Shape = &Section(&[
         "limits",
         &Section(&[
             ("result_bytes", BYTES),
-            ("input_bytes", BYTES),
             ("mapped_items", COUNT),
             ("log_lines_per_run", COUNT),
-            ("active_runs", COUNT),
-            ("subflow_depth", &Integer { min: 1, max: 100 }),
             ("request_bytes", BYTES),
         ]),
     ),

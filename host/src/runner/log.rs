@@ -42,7 +42,11 @@ fn of_run(run: &Run, fact: &Fact) -> Option<(u8, String)> {
         ),
         Fact::Finished { .. } => {
             let state = run.state();
-            let level = if state.name == "Completed" { INFO } else { ERROR };
+            let level = match state.name {
+                "Completed" => INFO,
+                "Cancelled" => WARNING,
+                _ => ERROR,
+            };
             (
                 level,
                 format!("Flow run ended {}. {}", state.name, state.message.unwrap_or_default()),
@@ -134,7 +138,7 @@ pub(crate) fn note(run: grepx_engine::FlowRunId, node: NodeId, reason: &str) -> 
     LogRow {
         task_run: Some(node.run_id(run)),
         at: crate::clock::now(),
-        level: WARNING,
+        level: INFO,
         logger: "grepx.host".to_owned(),
         message: format!("Waiting: {reason}"),
     }

@@ -36,7 +36,10 @@ pub(crate) fn look<'a>(world: &World, runner: &Runner, live: impl Iterator<Item 
     for ((connection, queue, task), nodes) in questions {
         let (broker, runner) = (world.broker.clone(), runner.clone());
         crate::task::spawn("watchdog", async move {
-            let reason = broker.explain_wait(&connection, &queue, &task).await;
+            let reason = match broker.explain_wait(&connection, &queue, &task).await {
+                Some(reason) => Some(reason),
+                None => broker.explain_silence(&connection, &queue).await,
+            };
             for (run, node) in nodes {
                 let mail = Mail::Explained {
                     run,

@@ -1,4 +1,4 @@
-//! Log lines of flow runs, bounded per run: after [`LINES_MAX`] one last line says so.
+//! Log lines of flow runs, bounded per run: after the last one that fits, a line says so.
 
 use grepx_engine::FlowRunId;
 use rusqlite::params;
@@ -8,11 +8,11 @@ use super::model::{LOG_BYTES_MAX, LogRow};
 use super::rows::blob;
 use super::writer::Writing;
 
-/// Lines of one flow run and its task runs.
+/// Lines of one flow run and its task runs, unless the settings say otherwise.
 pub const LINES_MAX: i64 = 100_000;
 
 pub(super) fn append(writing: &Writing<'_>, run: FlowRunId, rows: &[LogRow]) -> Result<(), Error> {
-    append_up_to(writing, run, rows, LINES_MAX)
+    append_up_to(writing, run, rows, writing.log_lines_max)
 }
 
 pub(super) fn append_up_to(

@@ -26,6 +26,8 @@ pub(super) struct Writing<'a> {
     pub(super) touched: BTreeSet<String>,
     /// Runs to be told that they have a slot.
     pub(super) admitted: Vec<FlowRunId>,
+    /// Log lines of one flow run at most.
+    pub(super) log_lines_max: i64,
 }
 
 /// One change. It can be made more than once, because a group that fails is undone and repeated.
@@ -100,17 +102,24 @@ pub(super) fn start(
     connection: Connection,
     queue: mpsc::Receiver<Box<dyn Change>>,
     admissions: mpsc::UnboundedSender<Vec<FlowRunId>>,
+    log_lines_max: i64,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || {
-            Writer { connection, admissions }.run(queue);
+            Writer {
+                connection,
+                admissions,
+                log_lines_max,
+            }
+            .run(queue);
         })
 }
 
 struct Writer {
     connection: Connection,
     admissions: mpsc::UnboundedSender<Vec<FlowRunId>>,
+    log_lines_max: i64,
 }
 
 impl Writer {
@@ -155,6 +164,7 @@ impl Writer {
             sql: &transaction,
             touched: BTreeSet::new(),
             admitted: Vec::new(),
+            log_lines_max: self.log_lines_max,
         };
         for change in group {
             change.make(&mut writing)?;

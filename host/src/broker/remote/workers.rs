@@ -71,6 +71,17 @@ impl Remote {
         inspection.explain(&self.settings.name, queue, task, waiting)
     }
 
+    pub(crate) async fn explain_silence(&self, queue: &str) -> Option<String> {
+        let waiting = self.waiting_in(queue).await.ok()?;
+        (waiting == 0).then(|| {
+            let backend = self.status().result_url;
+            format!(
+                "a worker has taken it, and no result stands in {backend} yet: it runs, \
+                 or the workers store their results elsewhere (their result_backend has to be this one)"
+            )
+        })
+    }
+
     /// Messages in all lists of a queue.
     async fn waiting_in(&self, queue: &str) -> Result<u64, SendError> {
         let mut pipe = redis::pipe();

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-
 /// (key, fault) of every known key that holds the wrong thing. Other keys are the retry kind's own.
 pub(super) fn retry_config(config: &Map<String, Value>) -> Vec<(&'static str, String)> {
     let mut faults = Vec::new();

@@ -208,6 +208,7 @@ fn writing(sql: &Connection) -> Writing<'_> {
         sql,
         touched: BTreeSet::new(),
         admitted: Vec::new(),
+        log_lines_max: 100,
     }
 }
 

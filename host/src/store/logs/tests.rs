@@ -13,6 +13,7 @@ fn a_run_that_writes_too_much_is_told_so_once() {
         sql: &sql,
         touched: std::collections::BTreeSet::new(),
         admitted: Vec::new(),
+        log_lines_max: 6,
     };
     for _ in 0..3 {
         let rows: Vec<LogRow> = (0..4).map(|n| line(&format!("line {n}"))).collect();
