@@ -32,7 +32,8 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         );
     }
     components::build(workspace)?;
-    shell::run(workspace.cargo().args(["build", "--package", "grepx-host"]))?;
+    // With the tests, so that the binary and they share one build of every dependency.
+    shell::run(workspace.cargo().args(["build", "--workspace", "--all-targets"]))?;
 
     let mut tally = Tally::default();
     if args.is_empty() {
