@@ -234,14 +234,15 @@ impl Broker {
         connection.revoke(&revocation).await
     }
 
-    /// Takes back a task message. True: nobody had taken it, and it is gone.
+    /// Takes back a task message. True: nobody had taken it, and it is gone. With the guard of a
+    /// publication that may not have been made, it will not be made any more either.
     ///
     /// # Errors
     /// When the server could not be asked.
-    pub async fn withdraw(&self, message: &Message) -> Result<bool, SendError> {
+    pub async fn withdraw(&self, message: &Message, guard: Option<&str>) -> Result<bool, SendError> {
         match self.connection(&message.connection)? {
-            Connection::Remote(remote) => remote.withdraw(message).await,
-            Connection::Memory(memory) => Ok(memory.withdraw(message)),
+            Connection::Remote(remote) => remote.withdraw(message, guard).await,
+            Connection::Memory(memory) => Ok(memory.withdraw(message, guard)),
         }
     }
 

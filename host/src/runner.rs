@@ -220,7 +220,7 @@ impl Runner {
         answer.await.map_err(|_| Error::Draining)?
     }
 
-    /// Stops a flow run: what has not started never will, what runs is told to stop, children too.
+    /// Stops a flow run: what has not started never will, and what runs is told to stop.
     ///
     /// # Errors
     /// When the run is not live.

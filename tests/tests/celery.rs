@@ -213,6 +213,48 @@ prefect_deployments: [{name: deployment, flow_name: flow, work_pool_name: pool}]
     );
 }
 
+/// Some run, some lie in the worker's prefetch, the others in the queue: none may be forgotten.
+#[test]
+fn a_cancel_reaches_every_item_of_a_mapped_task() {
+    const ITEMS: i64 = 40;
+    let redis = RedisServer::start();
+    let _worker = Worker::start(&redis, Pool::Prefork, "celery");
+    let host = Host::with(&one("celery_task_name: tests.slow
+task_kwargs: {seconds: 30, name: mapped}
+for_each: range(40) | list"))
+    .broker(&redis.url())
+    .start();
+    let id = host.run(NAME, &json!({}));
+    let queued = || redis.connect().llen::<_, i64>("celery").expect("Redis answers");
+    // The worker takes no more once its prefetch is full: the length stays the same.
+    let mut lengths = vec![];
+    let left = wait_for("the worker to be full", || {
+        lengths.push(queued());
+        let full = lengths.len() > 25 && lengths[lengths.len() - 25..].iter().all(|one| *one == queued());
+        (full && ran(&redis, "mapped:started") == 4).then(queued)
+    });
+    assert!((1..ITEMS).contains(&left), "{left} are left in the queue");
+    host.cancel(&id);
+    assert_eq!(host.wait(&id)["state"]["type"], "CANCELLED");
+    let tasks = host.task_runs(&id);
+    assert!(
+        tasks.values().all(|task| task["reason"].is_null()),
+        "an ended task run waits for nothing"
+    );
+    let ids: Vec<&str> = tasks.values().filter_map(|task| task["external_id"].as_str()).collect();
+    wait_for("the worker to revoke all that it had taken", || {
+        let mut connection = redis.connect();
+        let revoked = ids.iter().filter(|celery| {
+            let meta: Option<String> = connection
+                .get(format!("celery-task-meta-{celery}"))
+                .expect("Redis answers");
+            meta.is_some_and(|meta| meta.contains("REVOKED"))
+        });
+        (revoked.count() as i64 == ITEMS - left).then_some(())
+    });
+    assert_eq!((queued(), ran(&redis, "mapped:finished")), (0, 0));
+}
+
 #[test]
 fn results_that_strict_json_cannot_hold() {
     let redis = RedisServer::start();

@@ -38,6 +38,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Measure the release binary on this machine: start, memory, latency, throughput
+    Bench,
     /// Check the rules of the house that the compiler does not know
     Tidy {
         /// Check another checkout
@@ -61,6 +63,7 @@ fn run(command: Command) -> Result<()> {
         Command::BuildPlugins => components::build(&Workspace::find()?),
         Command::Up(args) => up::run(&Workspace::find()?, &args),
         Command::Test { args } => suite::run(&Workspace::find()?, &args),
+        Command::Bench => suite::bench(&Workspace::find()?),
         Command::Tidy { root: Some(root) } => tidy::run(&root),
         Command::Tidy { root: None } => tidy::run(&workspace::root()),
         Command::RunWhenReady(args) => up::trigger::run(&args),

@@ -95,3 +95,20 @@ fn finish(tally: &Tally) -> Result<()> {
         Ok(())
     }
 }
+
+/// Prints the figures of the release binary.
+pub(crate) fn bench(workspace: &Workspace) -> Result<()> {
+    components::build(workspace)?;
+    shell::run(
+        workspace
+            .cargo()
+            .args(["build", "--release", "--package", "grepx-host"]),
+    )?;
+    shell::run(
+        workspace
+            .cargo()
+            .args(["run", "--quiet", "--package", "grepx-tests", "--example", "bench"])
+            .env("GREPX_TEST_BIN", workspace.target.join("release/grepx-host"))
+            .env("GREPX_TEST_PLUGINS", workspace.root.join("plugins")),
+    )
+}

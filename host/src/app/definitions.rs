@@ -88,8 +88,9 @@ impl Live {
         if let Err(error) = self.store.sync_pools(limits(&next)).await {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "the limits of the work pools were not taken over"
+                "the limits of the work pools were not taken over; it is tried again"
             );
+            self.checked_with = None;
         }
         self.catalog.store(Arc::new(next));
     }

@@ -98,8 +98,8 @@ impl Memory {
         })
     }
 
-    pub(crate) fn withdraw(&self, message: &Message) -> bool {
-        lock(&self.state).withdraw(&message.body)
+    pub(crate) fn withdraw(&self, message: &Message, guard: Option<&str>) -> bool {
+        lock(&self.state).withdraw(&message.body, guard)
     }
 
     /// As workers do it: a task that has not started is REVOKED at once, also one that is not

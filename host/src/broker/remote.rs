@@ -107,7 +107,7 @@ impl Remote {
 
     pub(crate) async fn enqueue(&self, message: &Message, guard: &str) -> Result<(), SendError> {
         let list = self.list(message)?;
-        let guard = format!("{}grepx:guard:{guard}", self.settings.layout.key_prefix);
+        let guard = self.guard_key(guard);
         let mut connection = self.connected()?;
         let mut invocation = self.publish.prepare_invoke();
         invocation
@@ -119,9 +119,27 @@ impl Remote {
         Ok(())
     }
 
-    pub(crate) async fn withdraw(&self, message: &Message) -> Result<bool, SendError> {
+    fn guard_key(&self, guard: &str) -> String {
+        format!("{}grepx:guard:{guard}", self.settings.layout.key_prefix)
+    }
+
+    pub(crate) async fn withdraw(&self, message: &Message, guard: Option<&str>) -> Result<bool, SendError> {
         let list = self.list(message)?;
         let mut connection = self.connected()?;
+        if let Some(guard) = guard {
+            // Whoever sets the guard first decides: then it has not been published, and never will be.
+            let mut command = redis::cmd("SET");
+            command
+                .arg(self.guard_key(guard))
+                .arg("1")
+                .arg("NX")
+                .arg("EX")
+                .arg(self.settings.guard_ttl.as_secs());
+            let set: Option<String> = self.answered(command.query_async(&mut connection).await)?;
+            if set.is_some() {
+                return Ok(true);
+            }
+        }
         let mut command = redis::cmd("LREM");
         command.arg(list).arg(1).arg(message.body.as_ref());
         let removed: u64 = self.answered(command.query_async(&mut connection).await)?;

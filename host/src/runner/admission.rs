@@ -61,6 +61,8 @@ fn live(plans: &mut HashMap<String, Arc<Plan>>, stored: LiveRun) -> Result<Live,
 pub(crate) async fn reload(world: &World, runner: &Runner, run: FlowRunId) {
     loop {
         tokio::time::sleep(RELOAD_PAUSE).await;
+        // A barrier: commits that were on their way are made or refused before the log is read.
+        let _ = world.store.drop_sends(Vec::new()).await;
         match read_one(world, run).await {
             Ok(live) => {
                 let live = live.map(Box::new);

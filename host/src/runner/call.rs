@@ -100,10 +100,14 @@ pub(crate) fn stop(world: &World, live: &Live, node: NodeId) -> Option<Future> {
             None => Ok(Vec::new()),
             Some((state, _)) => plugins.stop(&kind, &ctx, state, reason, sink).await,
         };
-        let commands = commands.unwrap_or_else(|failure| {
-            tracing::warn!(%kind, %failure, "a task kind could not clean up after a stopped attempt");
-            Vec::new()
-        });
+        let commands = match commands {
+            Ok(commands) => commands,
+            Err(failure) if may_stop_later(&failure) => return (Answer::Hold(failure.to_string()), log.take()),
+            Err(failure) => {
+                tracing::warn!(%kind, %failure, "a task kind could not clean up after a stopped attempt");
+                Vec::new()
+            }
+        };
         let event = Event::Stopped {
             node,
             attempt: call.attempt,
@@ -111,6 +115,14 @@ pub(crate) fn stop(world: &World, live: &Live, node: NodeId) -> Option<Future> {
         };
         (Answer::Event(event), log.take())
     }))
+}
+
+/// Cleaning up is tried again where that can help: what is left running would run beside its retry.
+fn may_stop_later(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::NoPlugin { .. } | Failure::StateUnsupported { .. } | Failure::Host { .. } | Failure::TimedOut { .. }
+    )
 }
 
 pub(crate) fn too_large(size: usize, limit: usize) -> TaskError {
@@ -184,11 +196,11 @@ async fn begin_child(world: &World, runner: &Runner, parent: &Parent, child: Chi
             tell_parent(world, runner, run);
             Ok(())
         }
-        Err(error) => Err(TaskError::new(
-            ErrorClass::Retryable,
-            "child-not-started",
-            format!("the flow run could not be started: {error}"),
-        )),
+        // The host's own trouble is not the task's: the next sweep asks again.
+        Err(error) => {
+            tracing::warn!(run = %parent.run, error = &error as &dyn std::error::Error, "a child run is not started yet");
+            Ok(())
+        }
     }
 }
 

@@ -48,7 +48,9 @@ impl Draft {
     }
 
     pub(crate) fn perform(&mut self, due: Due) {
-        self.after.perform.push(due);
+        if !self.after.perform.contains(&due) {
+            self.after.perform.push(due);
+        }
     }
 
     pub(crate) fn reply(&mut self, reply: oneshot::Sender<Result<(), Error>>) {
@@ -117,14 +119,14 @@ impl Draft {
 
     fn send(&mut self, node: NodeId, attempt: u32, commands: &[grepx_engine::Command], keep: bool) {
         for command in commands {
-            let is_send = matches!(command.op, Op::Enqueue(_) | Op::Broadcast(_));
-            if is_send || (keep && matches!(command.op, Op::Cancel(_))) {
+            let is_cancel = matches!(command.op, Op::Cancel(_));
+            if is_cancel || matches!(command.op, Op::Enqueue(_) | Op::Broadcast(_)) {
                 self.sends.push(NewSend {
                     node,
                     attempt,
                     key: command.key.clone(),
                     op: command.op.clone(),
-                    keep,
+                    keep: keep || is_cancel,
                 });
             }
         }
@@ -136,6 +138,7 @@ impl Draft {
             && self.logs.is_empty()
             && self.slot.is_none()
             && self.after.replies.is_empty()
+            && self.after.perform.is_empty()
     }
 }
 

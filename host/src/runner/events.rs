@@ -218,6 +218,13 @@ impl Live {
                 self.queued.remove(node);
                 self.holds.remove(node);
             }
+            Fact::Cancelled { node }
+            | Fact::Skipped { node, .. }
+            | Fact::Failed { node, .. }
+            | Fact::Stopped { node, .. }
+            | Fact::RetryPlanned { node, .. } => {
+                self.holds.remove(node);
+            }
             _ => {}
         }
         match &record.fact {
@@ -266,19 +273,25 @@ impl Live {
             }
             open
         });
+        self.holds.retain(|node, _| {
+            run.node_state(*node)
+                .is_some_and(|state| !state.state_type.is_terminal() && state.name != "Cancelling")
+        });
         let watching = &self.watching;
         self.queued
             .retain(|node, _| watching.keys().any(|(place, _)| place == node));
     }
 
-    pub(crate) fn finish_work(&mut self, node: NodeId, work: Work, ticket: u64) {
-        if self
+    /// Whether the answer is that of the work that is under way.
+    pub(crate) fn finish_work(&mut self, node: NodeId, work: Work, ticket: u64) -> bool {
+        let current = self
             .inflight
             .get(&(node, work))
-            .is_some_and(|(known, _)| *known == ticket)
-        {
+            .is_some_and(|(known, _)| *known == ticket);
+        if current {
             self.inflight.remove(&(node, work));
         }
+        current
     }
 
     fn abort(&mut self, node: NodeId, work: Work) {

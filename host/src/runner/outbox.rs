@@ -1,7 +1,7 @@
 //! Sends what commits have left in the outbox. A send is repeated until it is done or its attempt
 //! is over; the broker makes a repetition harmless.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -92,45 +92,75 @@ impl Outbox {
 
     /// Takes up what was not sent when the host stopped, and what a broker without memory has lost.
     pub(crate) async fn read_back(&self) -> Result<(), store::Error> {
+        let mut attempts: BTreeMap<(FlowRunId, NodeId, u32), Vec<OpenSend>> = BTreeMap::new();
         let mut after = SendId(0);
         loop {
             let page = self.0.store.open_sends(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { break };
             after = last.id;
             for open in page {
-                let lost = match &open.op {
-                    Op::Enqueue(message) => !self.0.broker.is_durable(&message.connection),
-                    _ => open.keep,
-                };
-                if open.sent_at.is_none() || lost {
-                    self.start(vec![Send::from(open)]);
-                }
+                attempts
+                    .entry((open.run, open.node, open.attempt))
+                    .or_default()
+                    .push(open);
             }
         }
+        for sends in attempts.into_values() {
+            self.take_up(sends);
+        }
+        Ok(())
+    }
+
+    /// The open sends of one attempt. What is to be withdrawn is not sent first.
+    fn take_up(&self, sends: Vec<OpenSend>) {
+        let withdrawn: BTreeSet<String> = sends
+            .iter()
+            .filter_map(|open| match &open.op {
+                Op::Cancel(key) => Some(key.clone()),
+                _ => None,
+            })
+            .collect();
+        let mut control = Vec::new();
+        for open in sends {
+            match &open.op {
+                Op::Enqueue(_) if withdrawn.contains(&open.key) => {}
+                Op::Enqueue(message) => {
+                    if open.sent_at.is_none() || !self.0.broker.is_durable(&message.connection) {
+                        self.start(vec![Send::from(open)]);
+                    }
+                }
+                _ => control.push(Send::from(open)),
+            }
+        }
+        self.start(control);
     }
 
     /// Sends what a commit has left.
     pub(crate) fn send(&self, run: FlowRunId, ids: Vec<SendId>, sends: Vec<NewSend>) {
-        if sends.is_empty() {
-            return;
+        let mut control: BTreeMap<(NodeId, u32), Vec<Send>> = BTreeMap::new();
+        for (id, new) in ids.into_iter().zip(sends) {
+            let send = Send { id, run, new };
+            match &send.new.op {
+                Op::Enqueue(_) => self.start(vec![send]),
+                _ => control.entry((send.new.node, send.new.attempt)).or_default().push(send),
+            }
         }
-        let sends = ids
-            .into_iter()
-            .zip(sends)
-            .map(|(id, new)| Send { id, run, new })
-            .collect();
-        self.start(sends);
+        for sends in control.into_values() {
+            self.start(sends);
+        }
     }
 
+    /// One task for a publication; one, in order, for all that stops an attempt. So the end of one
+    /// touches no other.
     fn start(&self, sends: Vec<Send>) {
-        let key = sends.first().map(|first| first.key(&first.new.key));
+        let Some(key) = sends.first().map(|first| first.key(&first.new.key)) else {
+            return;
+        };
         let this = self.clone();
+        // Held over the spawn: the task's end, which takes the key out again, waits for it.
+        let mut active = self.active();
         let handle = crate::task::spawn("outbox", async move { this.carry_out(sends).await });
-        if let Some(key) = key
-            && !handle.is_finished()
-        {
-            self.active().insert(key, handle.abort_handle());
-        }
+        active.insert(key, handle.abort_handle());
     }
 
     fn active(&self) -> std::sync::MutexGuard<'_, HashMap<Key, AbortHandle>> {
@@ -142,13 +172,17 @@ impl Outbox {
     }
 
     async fn carry_out(&self, sends: Vec<Send>) {
-        let mut withdrawn = false;
+        let (mut cancels, mut withdrawn) = (0_u32, 0_u32);
         for send in &sends {
             match &send.new.op {
                 Op::Enqueue(message) => self.enqueue(send, message).await,
-                Op::Broadcast(_) if withdrawn => self.done(send.id).await,
+                // Nobody has what is to be revoked, and nobody will get it.
+                Op::Broadcast(_) if cancels > 0 && cancels == withdrawn => self.done(send.id).await,
                 Op::Broadcast(message) => self.broadcast(send, message).await,
-                Op::Cancel(key) => withdrawn |= self.withdraw(send, key).await,
+                Op::Cancel(key) => {
+                    cancels += 1;
+                    withdrawn += u32::from(self.withdraw(send, key).await);
+                }
                 Op::TimerAt(_) | Op::Reply { .. } | Op::Signal(_) | Op::StartFlow(_) => self.done(send.id).await,
             }
         }
@@ -191,13 +225,7 @@ impl Outbox {
 
     async fn broadcast(&self, send: &Send, message: &Message) {
         if let Some(key) = message.meta.get("until-reply") {
-            // The broker repeats it until it is settled; then the row goes.
-            self.revoking()
-                .insert((message.connection.clone(), key.clone()), send.id);
-            if let Err(error) = self.0.broker.broadcast(message).await {
-                tracing::debug!(run = %send.run, %error, "a revocation was not published yet");
-            }
-            return;
+            return self.revoke(send, message, key).await;
         }
         loop {
             match self.0.broker.broadcast(message).await {
@@ -208,6 +236,24 @@ impl Outbox {
                     tracing::warn!(run = %send.run, %error, "a message to the workers cannot be sent");
                     return self.done(send.id).await;
                 }
+            }
+        }
+    }
+
+    /// The broker repeats it until it is settled; then the row goes.
+    async fn revoke(&self, send: &Send, message: &Message, key: &str) {
+        let place = (message.connection.clone(), key.to_owned());
+        self.revoking().insert(place.clone(), send.id);
+        loop {
+            match self.0.broker.broadcast(message).await {
+                // Too many are being repeated: this one has not been taken yet.
+                Err(SendError::Full { .. }) => self.pause().await,
+                Err(error) if !error.is_transient() => {
+                    tracing::warn!(run = %send.run, %error, "a revocation cannot be sent");
+                    self.revoking().remove(&place);
+                    return self.done(send.id).await;
+                }
+                Ok(_) | Err(_) => return,
             }
         }
     }
@@ -223,7 +269,11 @@ impl Outbox {
         let withdrawn = match original {
             Ok(Some(found)) => {
                 let withdrawn = match &found.op {
-                    Op::Enqueue(message) => self.take_back(message).await,
+                    Op::Enqueue(message) => {
+                        let original = Send::from(found.clone());
+                        self.take_back(message, &original.guard(), found.sent_at.is_some())
+                            .await
+                    }
                     _ => false,
                 };
                 self.done(found.id).await;
@@ -235,9 +285,10 @@ impl Outbox {
         withdrawn
     }
 
-    async fn take_back(&self, message: &Message) -> bool {
+    async fn take_back(&self, message: &Message, guard: &str, published: bool) -> bool {
+        let guard = (!published).then_some(guard);
         loop {
-            match self.0.broker.withdraw(message).await {
+            match self.0.broker.withdraw(message, guard).await {
                 Ok(withdrawn) => return withdrawn,
                 Err(error) if error.is_transient() => self.pause().await,
                 Err(_) => return false,

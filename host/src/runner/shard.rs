@@ -1,6 +1,6 @@
 //! One shard: the runs that it owns, their mail, their timers.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -79,6 +79,10 @@ pub(crate) enum Answer {
 }
 
 type Receipt = store::Receipt<Vec<SendId>>;
+type Reply = oneshot::Sender<Result<(), Error>>;
+
+/// Events that wait for a run to be read back.
+const KEPT_EVENTS: usize = 1_024;
 
 /// Mail that is taken before the next commit.
 const BATCH: usize = 512;
@@ -97,7 +101,8 @@ pub(crate) struct Shard {
     timers: BTreeSet<(Timestamp, FlowRunId)>,
     dirty: Vec<FlowRunId>,
     hands: Hands,
-    reloading: HashSet<FlowRunId>,
+    /// Runs that are being read back, with the events that came meanwhile.
+    reloading: HashMap<FlowRunId, Vec<(Event, Option<Reply>)>>,
     sweeps: u32,
     draining: Vec<oneshot::Sender<()>>,
 }
@@ -116,7 +121,7 @@ impl Shard {
             plans: HashMap::new(),
             timers: BTreeSet::new(),
             dirty: Vec::new(),
-            reloading: HashSet::new(),
+            reloading: HashMap::new(),
             sweeps: 0,
             draining: Vec::new(),
         }
@@ -156,7 +161,7 @@ impl Shard {
         match mail {
             Mail::Create { new, definition, reply } => self.create(*new, definition, reply),
             Mail::Created { run, outcome, reply } => self.created(run, outcome, reply),
-            Mail::Event { run, event, reply } => self.event(run, &event, reply),
+            Mail::Event { run, event, reply } => self.event(run, event, reply),
             Mail::Done(done) => self.done(*done),
             Mail::Committed { run, perform } => {
                 if let Some(live) = self.live.get_mut(&run) {
@@ -167,9 +172,12 @@ impl Shard {
             }
             Mail::Reload { run } => self.reload(run),
             Mail::Reloaded { run, live } => {
-                self.reloading.remove(&run);
+                let kept = self.reloading.remove(&run).unwrap_or_default();
                 if let Some(live) = live {
                     self.adopt(*live);
+                }
+                for (event, reply) in kept {
+                    self.event(run, event, reply);
                 }
             }
             Mail::Explained { run, node, reason } => self.explained(run, node, reason),
@@ -232,14 +240,20 @@ impl Shard {
         let _ = reply.send(answer);
     }
 
-    fn event(&mut self, run: FlowRunId, event: &Event, reply: Option<oneshot::Sender<Result<(), Error>>>) {
+    fn event(&mut self, run: FlowRunId, event: Event, reply: Option<Reply>) {
+        if let Some(kept) = self.reloading.get_mut(&run)
+            && kept.len() < KEPT_EVENTS
+        {
+            kept.push((event, reply));
+            return;
+        }
         let Some(live) = self.live.get_mut(&run) else {
             if let Some(reply) = reply {
                 let _ = reply.send(Err(Error::NotLive(run)));
             }
             return;
         };
-        match events::apply(&self.hands, live, event, clock::now()) {
+        match events::apply(&self.hands, live, &event, clock::now()) {
             Ok(()) => live.draft_reply(reply),
             Err(rejected) => {
                 tracing::debug!(%run, %rejected, "an event changed nothing");
@@ -255,7 +269,7 @@ impl Shard {
         let Some(live) = self.live.get_mut(&done.run) else {
             return;
         };
-        live.finish_work(done.node, done.work, done.ticket);
+        let current = live.finish_work(done.node, done.work, done.ticket);
         live.draft.log(done.logs);
         match done.answer {
             Answer::Event(event) => {
@@ -266,6 +280,7 @@ impl Shard {
                     tracing::debug!(run = %done.run, %rejected, "an answer came too late");
                 }
             }
+            Answer::Hold(_) if !current => {}
             Answer::Hold(reason) => {
                 if live.holds.get(&done.node) != Some(&reason) {
                     live.draft.log([super::log::note(live.id(), done.node, &reason)]);
@@ -318,9 +333,10 @@ impl Shard {
 
     fn reload(&mut self, run: FlowRunId) {
         self.forget(run);
-        if !self.reloading.insert(run) {
+        if self.reloading.contains_key(&run) {
             return;
         }
+        self.reloading.insert(run, Vec::new());
         let (world, runner) = (self.world.clone(), self.runner.clone());
         crate::task::spawn("reload", async move { admission::reload(&world, &runner, run).await });
     }

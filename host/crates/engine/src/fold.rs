@@ -113,11 +113,16 @@ impl Run {
             return;
         }
         for node in self.node_ids() {
-            if let NodeState::Ready { mark } = self.node_mut(node).state {
-                self.agenda.settle(mark);
-                let mark = self.agenda.add(Due::Prepare { node });
-                self.node_mut(node).state = NodeState::Ready { mark };
-            }
+            self.prepare_again(node);
+        }
+    }
+
+    /// What was held back becomes new on the agenda.
+    fn prepare_again(&mut self, node: NodeId) {
+        if let NodeState::Ready { mark } = self.node_mut(node).state {
+            self.agenda.settle(mark);
+            let mark = self.agenda.add(Due::Prepare { node });
+            self.node_mut(node).state = NodeState::Ready { mark };
         }
     }
 
@@ -138,6 +143,7 @@ impl Run {
         self.since = at;
         for node in self.node_ids() {
             if self.survives_stop(node) {
+                self.prepare_again(node);
                 continue;
             }
             match &self.node_mut(node).state {

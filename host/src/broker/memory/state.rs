@@ -98,7 +98,14 @@ impl State {
         !self.messages.is_empty()
     }
 
-    pub(crate) fn withdraw(&mut self, body: &Bytes) -> bool {
+    /// With a guard that is not known yet, nothing was published, and nothing will be.
+    pub(crate) fn withdraw(&mut self, body: &Bytes, guard: Option<&str>) -> bool {
+        if let Some(guard) = guard
+            && !self.guards.contains(guard)
+        {
+            self.guards.insert(guard.to_owned());
+            return true;
+        }
         let found = self.messages.iter().find(|(_, queued)| queued.body == *body);
         let Some(place) = found.map(|(place, _)| *place) else {
             return false;

@@ -159,8 +159,8 @@ async fn guards_priorities_and_withdrawal_work_as_on_a_server() {
     for (message, guard) in [(&low, "low"), (&low, "low"), (&high, "high"), (&gone, "gone")] {
         bench.broker.enqueue(message, guard).await.expect("queued");
     }
-    assert!(bench.broker.withdraw(&gone).await.expect("asked"));
-    assert!(!bench.broker.withdraw(&gone).await.expect("asked"));
+    assert!(bench.broker.withdraw(&gone, None).await.expect("asked"));
+    assert!(!bench.broker.withdraw(&gone, None).await.expect("asked"));
     let text = bench.broker.explain_wait("main", "celery", "echo").await;
     assert_eq!(text.as_deref(), Some("queue `celery`: 2 waiting"));
     for id in ["low", "high"] {
