@@ -130,10 +130,10 @@ fn runner_settings(settings: &Settings) -> runner::Settings {
 /// When WebAssembly cannot run at all. A file that does not load is a logged problem.
 pub async fn load_plugins(settings: &Settings) -> anyhow::Result<Plugins> {
     let (plugins, problems) = Plugins::load(kinds::plugin_settings(settings)?).await?;
-    for problem in problems {
+    for problem in &problems {
         tracing::error!(%problem, "a plugin was not loaded");
     }
-    if plugins.kinds().is_empty() {
+    if plugins.kinds().is_empty() && problems.is_empty() {
         tracing::error!(
             dir = %settings.plugins.dir.display(),
             "there is no plugin: every task waits until one is put there (`cargo xtask build-plugins` builds the shipped ones)"

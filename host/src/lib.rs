@@ -27,6 +27,7 @@ pub mod definitions;
 pub mod expressions;
 mod names;
 pub mod plugins;
+mod report;
 pub mod runner;
 pub mod store;
 mod task;

@@ -53,7 +53,7 @@ impl IntoResponse for Error {
         let body = match &self {
             Self::Faults(faults) => faults.to_json(),
             Self::Store(error) => {
-                tracing::error!(error = %chain(error), "a request failed");
+                tracing::error!(error = %crate::report::chain(error), "a request failed");
                 json!({"detail": self.to_string()})
             }
             _ => json!({"detail": self.to_string()}),
@@ -95,16 +95,4 @@ impl From<runner::Error> for Error {
             error => Self::Conflict(error.to_string()),
         }
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

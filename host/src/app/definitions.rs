@@ -97,7 +97,7 @@ impl Live {
 
     /// The last good definitions keep working; the problem stands beside them.
     fn troubled(&mut self, error: &definitions::SourceError) {
-        let text = error.to_string();
+        let text = crate::report::chain(error);
         if self.trouble.as_ref() == Some(&text) {
             return;
         }

@@ -49,7 +49,7 @@ impl Memory {
             Ok(received) => self.perform(received, &token).await,
             Err(error) => {
                 tracing::warn!(task = %queued.id, queue = %queued.queue, "a message cannot be read: {error}");
-                let exception = Exception::new("DecodeError", "kombu.exceptions", &chain(&error));
+                let exception = Exception::new("DecodeError", "kombu.exceptions", &crate::report::chain(&error));
                 Ended::Failure(exception, None)
             }
         };
@@ -109,14 +109,4 @@ fn is_past(expires: &str) -> bool {
     with_offset
         .or_else(|_| naive())
         .is_ok_and(|time| time < DateTime::<Utc>::from(crate::clock::system()))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
