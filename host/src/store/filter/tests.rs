@@ -67,6 +67,7 @@ fn strings<const N: usize>(words: [&str; N]) -> Vec<String> {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn every_filter_of_flow_runs_finds_its_runs() {
     let Fixture { store, dir: _dir, .. } = four().await;
     let none = FlowRunFilter::default;
