@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use grepx_tests::{Host, provided, wait_for};
+use grepx_tests::{Host, provided};
 use serde_json::{Value, json};
 
 const ONE: usize = 300;
@@ -62,7 +62,6 @@ fn main() {
         "{AT_ONCE} flow runs, one after another over HTTP, all ended after {:.0} ms",
         ms(started.elapsed())
     ));
-    wait_for("the host to be idle", || Some(()));
     say(format!("resident memory, afterwards   {:.1} MiB", resident(&host)));
 }
 

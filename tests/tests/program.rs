@@ -140,11 +140,12 @@ fn config_show_names_origins_and_masks_secrets() {
 }
 
 #[test]
-fn a_second_signal_stops_at_once() {
+fn two_signals_in_a_row_end_the_program_by_its_own_hand() {
     let mut host = Host::with(FLOWS).start();
     let mut process = host.process.take().expect("it serves");
     process.signal("INT");
     process.signal("INT");
     let status = process.wait();
-    assert!(status.code().is_some(), "{status}");
+    // 130 when the second one came before everything was put away, 0 when it was.
+    assert!(matches!(status.code(), Some(0 | 130)), "{status}");
 }

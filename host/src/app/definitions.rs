@@ -16,6 +16,8 @@ use super::kinds::LoadedKinds;
 pub(crate) struct Live {
     url: String,
     poll: Duration,
+    /// Whether the operator expects schedules to start runs.
+    schedules: bool,
     plugins: Plugins,
     store: Store,
     catalog: Arc<ArcSwap<Catalog>>,
@@ -38,6 +40,7 @@ impl Live {
         let mut live = Self {
             url: settings.database.db_url.clone(),
             poll: settings.scheduler.definitions_poll,
+            schedules: settings.scheduler.enabled,
             plugins: plugins.clone(),
             store: store.clone(),
             catalog: catalog.clone(),
@@ -84,7 +87,7 @@ impl Live {
     async fn swap(&mut self, rows: &Rows) {
         let next = definitions::compile(rows, &LoadedKinds(self.plugins.clone()));
         let before = self.catalog.load_full();
-        tell(&before, &next);
+        tell(&before, &next, self.schedules);
         if let Err(error) = self.store.sync_pools(limits(&next)).await {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
@@ -131,7 +134,7 @@ fn read(source: &mut Option<Source>, url: &str, force: bool) -> Result<Option<Ro
 }
 
 /// One line about the whole, and one for each problem that is new.
-fn tell(before: &Catalog, next: &Catalog) {
+fn tell(before: &Catalog, next: &Catalog, schedules: bool) {
     tracing::info!(
         flows = next.flows.len(),
         deployments = next.deployments.len(),
@@ -141,7 +144,7 @@ fn tell(before: &Catalog, next: &Catalog) {
     );
     let scheduled = |one: &&Arc<Deployment>| one.schedules.iter().any(|schedule| schedule.active);
     let scheduled = next.deployments.iter().filter(scheduled).count();
-    if scheduled > 0 {
+    if schedules && scheduled > 0 {
         tracing::warn!(
             deployments = scheduled,
             "schedules are read and kept, but this release starts runs only when asked"

@@ -47,7 +47,9 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
         results: sources(live, node),
     };
     let (world, log) = (world.clone(), CallLog::new(live.id(), node));
-    let ctx = context::of_step(live, node, 1, 0, crate::clock::now());
+    // The instant at which it became ready, so that asking again asks the same.
+    let since = live.run.node_state(node)?.since;
+    let ctx = context::of_step(live, node, 1, 0, since);
     Some(Box::pin(async move {
         let results = match job.read(&world).await {
             Ok(results) => results,

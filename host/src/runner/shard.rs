@@ -354,10 +354,14 @@ impl Shard {
             rearm(&mut self.timers, live);
             let finished = live.run.is_finished();
             if !live.draft.is_empty() {
-                let (commit, after) = draft::take(live);
-                let Ok(permit) = self.world.store.reserve().await else {
-                    return;
+                let permit = match self.world.store.reserve().await {
+                    Ok(permit) => permit,
+                    Err(error) => {
+                        tracing::error!(%run, %error, "nothing can be committed any more; a restart goes on from the log");
+                        return;
+                    }
                 };
+                let (commit, after) = draft::take(live);
                 let receipt = permit.submit(commit);
                 if self.commits.send((receipt, run, after)).is_err() {
                     return;
