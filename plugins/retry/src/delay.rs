@@ -7,11 +7,18 @@ use crate::config::{Backoff, Config, Delays};
 /// Growth stops here by default; a longer delay that is configured as such stays.
 const LONGEST_GROWN_SECONDS: f64 = 3600.0;
 
+const DEFAULT_FACTOR: f64 = 2.0;
+
 /// Milliseconds before the retry after `used` earlier ones.
 pub(crate) fn before_retry(used: u32, config: &Config, rng: &mut Rng) -> u64 {
     let base = base_seconds(used, &config.retry_delay_seconds);
     // Bounded, because zero times infinity is not a number.
-    let grown = base * config.backoff_factor.powf(f64::from(used)).min(f64::MAX);
+    let grown = base
+        * config
+            .backoff_factor
+            .unwrap_or(DEFAULT_FACTOR)
+            .powf(f64::from(used))
+            .min(f64::MAX);
     let ceiling = |default: f64| config.max_delay_seconds.unwrap_or(default);
     let (delay, longest) = match config.backoff.unwrap_or(Backoff::Fixed) {
         Backoff::Fixed => (base, ceiling(f64::INFINITY)),

@@ -1,5 +1,5 @@
 //! Whether a failure is one that the task retries. A name in `retry_on` or `never_retry_on`
-//! is an error class (`timed-out`), a code (`http-503`) or an exception type (`ValueError`, also
+//! is an error class (`timed-out`, also `timed_out`), a code (`http-503`, or all of `http-5xx`) or an exception type (`ValueError`, also
 //! with its module: `requests.exceptions.Timeout`).
 
 use grepx_plugin_sdk::prelude::*;
@@ -18,7 +18,7 @@ pub(crate) enum Match {
 
 pub(crate) fn is_retried(failure: &Error, config: &Config) -> Match {
     let names = Names::of(failure);
-    if let Some(hit) = names.found_in(&config.never_retry_on) {
+    if let Some(hit) = names.found_in(config.never_retry_on.as_deref().unwrap_or_default()) {
         return Match::No(format!("{hit} is not retried: never_retry_on names it"));
     }
     match &config.retry_on {
@@ -76,7 +76,16 @@ impl<'a> Names<'a> {
         names
             .iter()
             .map(String::as_str)
-            .find(|&name| known.contains(&Some(name)))
+            .find(|&name| known.contains(&Some(name)) || name.replace('_', "-") == self.class || self.is_among(name))
+    }
+
+    /// `http-5xx` is every code from `http-500` to `http-599`.
+    fn is_among(&self, name: &str) -> bool {
+        let Some(family) = name.strip_suffix("xx") else {
+            return false;
+        };
+        let rest = self.code.strip_prefix(family).unwrap_or_default();
+        !family.is_empty() && rest.len() == 2 && rest.bytes().all(|b| b.is_ascii_digit())
     }
 }
 

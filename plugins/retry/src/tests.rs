@@ -59,8 +59,97 @@ fn the_same_step_draws_the_same_delay() {
 
 #[test]
 fn null_is_the_default_where_prefect_writes_it() {
-    let config = json!({ "max_retries": 1, "retry_jitter_factor": null, "retry_on": null, "backoff": null });
+    let config = json!({ "max_retries": 1, "retry_jitter_factor": null, "retry_on": null, "backoff": null,
+        "never_retry_on": null, "max_delay_seconds": null, "max_total_seconds": null });
+    assert_eq!(testing::problems(&Plugin::describe()[0].input_schema, &config), [""; 0]);
     assert_eq!(ask(1, &outage(), config), Verdict::RetryIn(0));
+    let nothing = json!({ "max_retries": null, "retry_delay_seconds": null, "backoff_factor": null });
+    assert_eq!(
+        testing::problems(&Plugin::describe()[0].input_schema, &nothing),
+        [""; 0]
+    );
+    assert_eq!(
+        ask(1, &outage(), nothing),
+        Verdict::GiveUp("no retries are configured".into())
+    );
+}
+
+#[test]
+fn a_budget_ends_the_retries_that_would_begin_after_it() {
+    let ask = |elapsed_ms: u64, failure: &Error, budget: f64| {
+        let ctx = Ctx::for_tests();
+        let started = (ctx.now_ms - elapsed_ms).to_string();
+        let config = json!({ "max_retries": 9, "retry_delay_seconds": 30, "max_total_seconds": budget });
+        let config = serde_json::from_value(config).expect("the test's configuration reads");
+        Retry::on_failure(&ctx.with_meta("first-attempt-ms", &started), failure, config)
+    };
+    assert_eq!(ask(10_000, &outage(), 40.0), Verdict::RetryIn(30_000));
+    assert_eq!(
+        ask(10_001, &outage(), 40.0),
+        Verdict::GiveUp("the next attempt would begin 41 s after the first one, max_total_seconds is 40".into())
+    );
+    let busy = outage().retry_after_ms(60_000);
+    assert!(
+        matches!(ask(0, &busy, 59.5), Verdict::GiveUp(_)),
+        "also when the failure asks to wait"
+    );
+    assert_eq!(ask(0, &busy, 60.0), Verdict::RetryIn(60_000));
+}
+
+#[test]
+fn without_knowing_the_first_attempt_the_budget_is_left_alone_and_said_so() {
+    let _ = log::taken();
+    let config = json!({ "max_retries": 1, "max_total_seconds": 0 });
+    assert_eq!(ask(1, &outage(), config), Verdict::RetryIn(0));
+    assert!(log::taken()[0].1.contains("max_total_seconds is not looked at"));
+}
+
+#[test]
+fn a_value_out_of_range_never_retries_and_says_why() {
+    for (config, why) in [
+        (
+            json!({ "retry_delay_seconds": -1 }),
+            "retry_delay_seconds is -1; it must be between 0 and",
+        ),
+        (
+            json!({ "retry_delay_seconds": [1, 1e12] }),
+            "retry_delay_seconds is 1000000000000",
+        ),
+        (
+            json!({ "retry_delay_seconds": vec![1; 2000] }),
+            "retry_delay_seconds has 2000 delays",
+        ),
+        (
+            json!({ "backoff_factor": 0.5 }),
+            "backoff_factor is 0.5; it must be between 1 and",
+        ),
+        (json!({ "retry_jitter_factor": -0.1 }), "retry_jitter_factor is -0.1"),
+        (json!({ "max_delay_seconds": -3 }), "max_delay_seconds is -3"),
+        (json!({ "max_total_seconds": -3 }), "max_total_seconds is -3"),
+        (
+            json!({ "retry_on": ["ValueError", " "] }),
+            "retry_on holds an empty name",
+        ),
+        (
+            json!({ "never_retry_on": vec!["x"; 300] }),
+            "never_retry_on has 300 names",
+        ),
+    ] {
+        let mut config = config;
+        config["max_retries"] = json!(3);
+        let schema = &Plugin::describe()[0].input_schema;
+        assert!(
+            !testing::problems(schema, &config).is_empty(),
+            "{config} fits the schema"
+        );
+        let Verdict::GiveUp(said) = ask(1, &outage(), config.clone()) else {
+            panic!("{config} retries")
+        };
+        assert!(
+            said.starts_with("the task's retry_config does not fit: ") && said.contains(why),
+            "{said}"
+        );
+    }
 }
 
 #[test]

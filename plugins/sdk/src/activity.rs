@@ -13,6 +13,8 @@ pub trait Activity {
     const KIND: &'static str;
     /// One line for people.
     const SUMMARY: &'static str;
+    /// `None`: the version of the crate that exports the kind.
+    const VERSION: Option<&'static str> = None;
     /// What the operator has to grant.
     const CAPABILITIES: &'static [&'static str] = &[];
 
@@ -32,7 +34,7 @@ pub trait Activity {
 pub fn descriptor<A: Activity>(version: &str) -> Descriptor {
     Descriptor {
         kind: A::KIND.into(),
-        version: version.into(),
+        version: A::VERSION.unwrap_or(version).into(),
         summary: A::SUMMARY.into(),
         input_schema: A::input_schema(),
         output_schema: A::output_schema(),
@@ -81,14 +83,14 @@ macro_rules! export_activity {
 
             impl describe::Guest for Plugin {
                 fn describe() -> Vec<types::Descriptor> {
-                    $crate::glue::set_panic_hook();
+                    $crate::glue::enter();
                     Plugin::describe().into_iter().map(Into::into).collect()
                 }
             }
 
             impl exports::activity::Guest for Plugin {
                 fn run(kind: String, ctx: types::Ctx, input: Vec<u8>) -> Result<Vec<u8>, types::Error> {
-                    $crate::glue::set_panic_hook();
+                    $crate::glue::enter();
                     Ok(Plugin::run(&kind, &ctx.into(), &input)?)
                 }
             }

@@ -17,6 +17,8 @@ pub trait Durable {
     const KIND: &'static str;
     /// One line for people.
     const SUMMARY: &'static str;
+    /// `None`: the version of the crate that exports the kind.
+    const VERSION: Option<&'static str> = None;
     /// What the operator has to grant.
     const CAPABILITIES: &'static [&'static str] = &[];
     /// Raise it when the shape of `State` changes.
@@ -95,7 +97,7 @@ impl From<raw::Event> for Event {
 pub fn descriptor<D: Durable>(version: &str) -> Descriptor {
     Descriptor {
         kind: D::KIND.into(),
-        version: version.into(),
+        version: D::VERSION.unwrap_or(version).into(),
         summary: D::SUMMARY.into(),
         input_schema: D::input_schema(),
         output_schema: D::output_schema(),
@@ -188,14 +190,14 @@ macro_rules! export_durable {
 
             impl describe::Guest for Plugin {
                 fn describe() -> Vec<types::Descriptor> {
-                    $crate::glue::set_panic_hook();
+                    $crate::glue::enter();
                     Plugin::describe().into_iter().map(Into::into).collect()
                 }
             }
 
             impl exports::durable::Guest for Plugin {
                 fn start(kind: String, ctx: types::Ctx, input: Vec<u8>) -> Step {
-                    $crate::glue::set_panic_hook();
+                    $crate::glue::enter();
                     $(if kind == <$kind as $crate::Durable>::KIND {
                         return $crate::glue::start_durable::<$kind>(&ctx.into(), &input);
                     })+
@@ -203,7 +205,7 @@ macro_rules! export_durable {
                 }
 
                 fn resume(kind: String, ctx: types::Ctx, state: Snapshot, events: Vec<Event>) -> Step {
-                    $crate::glue::set_panic_hook();
+                    $crate::glue::enter();
                     $(if kind == <$kind as $crate::Durable>::KIND {
                         return $crate::glue::resume_durable::<$kind>(&ctx.into(), &state, events);
                     })+
@@ -211,7 +213,7 @@ macro_rules! export_durable {
                 }
 
                 fn stop(kind: String, ctx: types::Ctx, state: Snapshot, reason: StopReason) -> Vec<Command> {
-                    $crate::glue::set_panic_hook();
+                    $crate::glue::enter();
                     $(if kind == <$kind as $crate::Durable>::KIND {
                         return $crate::glue::stop_durable::<$kind>(&ctx.into(), &state, reason);
                     })+

@@ -99,6 +99,23 @@ impl Error {
     }
 }
 
+impl ErrorClass {
+    /// The class that [`Error::class_name`] writes so.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::Retryable,
+            Self::Permanent,
+            Self::InvalidInput,
+            Self::Unauthorised,
+            Self::RateLimited,
+            Self::Cancelled,
+            Self::TimedOut,
+        ];
+        all.into_iter()
+            .find(|class| Error::new(*class, "", "").class_name() == name)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

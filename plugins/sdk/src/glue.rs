@@ -76,13 +76,15 @@ pub fn unknown_kind(kind: &str, known: &[&str]) -> Error {
     )
 }
 
-/// Sends the text of a panic to the task run's log before the trap ends the call: the host
-/// itself sees no more than `unreachable`.
+/// Before every call of the host: lines of the crate `log` go to the task run's log, and so does
+/// the text of a panic before the trap ends the call. The host itself sees no more of a panic
+/// than `unreachable`.
 #[cfg(target_arch = "wasm32")]
-pub fn set_panic_hook() {
+pub fn enter() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        std::panic::set_hook(Box::new(|panic| crate::log::error(panic_text(panic))));
+        crate::log::collect();
+        std::panic::set_hook(Box::new(|panic| crate::log::last_words(&panic_text(panic))));
     });
 }
 

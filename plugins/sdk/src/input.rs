@@ -1,5 +1,8 @@
 //! The document that every kind gets: the task's row, with inputs evaluated by the host.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::{Error as ReadError, MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Error as _};
@@ -24,7 +27,7 @@ pub struct TaskInput<K = Map<String, Value>, C = NoConfig, A = Vec<Value>> {
 }
 
 /// The configuration of a kind that has none; refuses every key.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoConfig {}
 
@@ -45,6 +48,53 @@ impl<K: DeserializeOwned, C: DeserializeOwned, A: DeserializeOwned> TryFrom<Part
             args: parts.args.map_or_else(|| empty_list("args"), Ok)?,
             kwargs: parts.kwargs.map_or_else(|| empty_object("kwargs"), Ok)?,
             config: parts.config.map_or_else(|| empty_object("config"), Ok)?,
+        })
+    }
+}
+
+/// The frame of the document around the schemas of its parts. A part is required when it has
+/// members that are; `config` takes no unknown member unless its type says so.
+impl<K: JsonSchema, C: JsonSchema, A: JsonSchema> JsonSchema for TaskInput<K, C, A> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "TaskInput".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let args = generator.subschema_for::<A>();
+        let kwargs = generator.subschema_for::<K>();
+        let mut config = generator.subschema_for::<C>();
+        if config.get("properties").is_some()
+            && config.get("additionalProperties").is_none()
+            && config.get("unevaluatedProperties").is_none()
+        {
+            config.insert("additionalProperties".to_owned(), Value::Bool(false));
+        }
+        let demands = |part: &Schema| {
+            let members = part
+                .get("required")
+                .and_then(Value::as_array)
+                .is_some_and(|it| !it.is_empty());
+            members || part.get("minItems").and_then(Value::as_u64).is_some_and(|it| it > 0)
+        };
+        let parts = [("args", &args), ("kwargs", &kwargs), ("config", &config)];
+        let required: Vec<&str> = parts
+            .iter()
+            .filter(|(_, part)| demands(part))
+            .map(|(name, _)| *name)
+            .collect();
+        json_schema!({
+            "type": "object",
+            "required": required,
+            "properties": {
+                "name": { "type": ["string", "null"], "description": "The Celery task's name" },
+                "args": args,
+                "kwargs": kwargs,
+                "config": config,
+            },
         })
     }
 }

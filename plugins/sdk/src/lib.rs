@@ -2,13 +2,15 @@
 //!
 //! A component holds one or several kinds of one sort:
 //!
-//! * [`Activity`]: one call, input → output. Exported with [`export_activity!`].
-//! * [`Durable`]: never blocks; answers done, failed or suspended and is called again when an
+//! * [`activity`]: one call, input → output. Exported with [`export_activity!`].
+//! * [`durable`]: never blocks; answers done, failed or suspended and is called again when an
 //!   event wakes it, maybe after a restart of the host. Exported with [`export_durable!`].
-//! * [`Policy`]: decides on retries and time limits. Exported with [`export_policy!`].
+//! * [`policy`]: decides on retries and time limits. Exported with [`export_policy!`].
 //!
-//! The traits are ordinary Rust without any WebAssembly: `cargo test` runs them on the machine
-//! of the author with [`Ctx::for_tests`], and [`log`] collects lines there.
+//! The attributes implement the traits [`Activity`], [`Durable`], [`Journaled`] and [`Policy`],
+//! which can be implemented by hand as well. All of it is ordinary Rust without any WebAssembly:
+//! `cargo test` runs it on the machine of the author, with `testing` (a feature) in the place of
+//! the host, and [`log`] collects lines there.
 //!
 //! Deliberately absent: clocks and randomness. A call is tried again after a crash of the host
 //! and must then do the same, so take the time from [`Ctx::now_ms`] and chance from [`Ctx::rng`].
@@ -16,29 +18,18 @@
 //! ```
 //! use grepx_plugin_sdk::prelude::*;
 //!
-//! struct Shout;
-//!
-//! #[derive(serde::Deserialize)]
-//! struct Kwargs {
+//! #[data]
+//! struct Shout {
 //!     text: String,
 //! }
 //!
-//! impl Activity for Shout {
-//!     const KIND: &'static str = "shout";
-//!     const SUMMARY: &'static str = "Writes a text in capitals";
-//!     type Input = TaskInput<Kwargs>;
-//!     type Output = String;
-//!
-//!     fn input_schema() -> Value {
-//!         schema::task(json!({ "text": { "type": "string" } }), &["text"], json!({}))
-//!     }
-//!
-//!     fn run(_ctx: &Ctx, input: Self::Input) -> Result<String, Error> {
-//!         Ok(input.kwargs.text.to_uppercase())
-//!     }
+//! /// Writes a text in capitals
+//! #[activity]
+//! fn shout(_ctx: &Ctx, input: Shout) -> Result<String, Error> {
+//!     Ok(input.text.to_uppercase())
 //! }
 //!
-//! grepx_plugin_sdk::export_activity!(Shout);
+//! grepx_plugin_sdk::export_activity!(shout);
 //! # fn main() {}
 //! ```
 
@@ -55,6 +46,8 @@ mod error;
 #[doc(hidden)]
 pub mod glue;
 mod input;
+mod journal;
+mod journaled;
 pub mod log;
 mod policy;
 pub mod schema;
@@ -68,17 +61,23 @@ pub use ctx::{Ctx, Rng};
 pub use durable::{Durable, Event, Outcome, Snapshot, StopReason};
 pub use error::{Error, ErrorClass, OrFail};
 pub use glue::Descriptor;
+pub use grepx_plugin_sdk_macros::{activity, data, durable, policy};
 pub use input::{NoConfig, TaskInput};
+pub use journal::Journal;
+pub use journaled::{All, AsyncCtx, Either, Elapsed, FlowRunEnd, Journaled, Pending, Race, Sent, race};
 pub use policy::{Policy, Verdict};
 pub use step::{Step, Suspended, Wake};
 
+pub use schemars;
+pub use serde;
 pub use serde_json;
 
 /// All that most kinds need.
 pub mod prelude {
     pub use crate::{
-        Activity, Command, Ctx, Durable, Error, ErrorClass, Event, Message, NoConfig, OrFail, Outcome, Policy, Step,
-        StopReason, TaskInput, Verdict, log, schema,
+        Activity, AsyncCtx, ChildRun, Command, Ctx, Durable, Either, Error, ErrorClass, Event, FlowRunEnd, Journaled,
+        Message, NoConfig, OrFail, Outcome, Policy, Step, StopReason, TaskInput, Verdict, activity, data, durable, log,
+        policy, race, schema,
     };
     pub use serde_json::{Value, json};
 }

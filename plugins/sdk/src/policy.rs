@@ -14,6 +14,8 @@ pub trait Policy {
     const KIND: &'static str;
     /// One line for people.
     const SUMMARY: &'static str;
+    /// `None`: the version of the crate that exports the kind.
+    const VERSION: Option<&'static str> = None;
 
     /// The task's `retry_config`.
     type Config: DeserializeOwned;
@@ -57,7 +59,7 @@ fn read_config<P: Policy>(config: &[u8]) -> Result<P::Config, String> {
 pub fn descriptor<P: Policy>(version: &str) -> Descriptor {
     Descriptor {
         kind: P::KIND.into(),
-        version: version.into(),
+        version: P::VERSION.unwrap_or(version).into(),
         summary: P::SUMMARY.into(),
         input_schema: P::config_schema(),
         output_schema: json!({}),
@@ -66,13 +68,16 @@ pub fn descriptor<P: Policy>(version: &str) -> Descriptor {
     }
 }
 
+pub(crate) fn judge<P: Policy>(ctx: &Ctx, failure: &Error, config: &[u8]) -> Verdict {
+    match read_config::<P>(config) {
+        Ok(config) => P::on_failure(ctx, failure, config),
+        Err(problem) => Verdict::GiveUp(format!("the task's retry_config does not fit: {problem}")),
+    }
+}
+
 #[doc(hidden)]
 pub fn on_failure<P: Policy>(ctx: &Ctx, failure: types::Error, config: &[u8]) -> raw::Verdict {
-    let verdict = match read_config::<P>(config) {
-        Ok(config) => P::on_failure(ctx, &failure.into(), config),
-        Err(problem) => Verdict::GiveUp(format!("the task's retry_config does not fit: {problem}")),
-    };
-    match verdict {
+    match judge::<P>(ctx, &failure.into(), config) {
         Verdict::RetryIn(ms) => raw::Verdict::RetryIn(ms),
         Verdict::GiveUp(why) => raw::Verdict::GiveUp(why),
     }
@@ -118,19 +123,19 @@ macro_rules! export_policy {
 
             impl describe::Guest for Plugin {
                 fn describe() -> Vec<types::Descriptor> {
-                    $crate::glue::set_panic_hook();
+                    $crate::glue::enter();
                     Plugin::describe().into_iter().map(Into::into).collect()
                 }
             }
 
             impl exports::policy::Guest for Plugin {
                 fn on_failure(ctx: types::Ctx, failure: types::Error, config: Vec<u8>) -> exports::policy::Verdict {
-                    $crate::glue::set_panic_hook();
+                    $crate::glue::enter();
                     $crate::glue::policy_on_failure::<$policy>(&ctx.into(), failure, &config)
                 }
 
                 fn time_limit(ctx: types::Ctx, timeout_seconds: Option<u64>, config: Vec<u8>) -> Option<u64> {
-                    $crate::glue::set_panic_hook();
+                    $crate::glue::enter();
                     $crate::glue::policy_time_limit::<$policy>(&ctx.into(), timeout_seconds, &config)
                 }
             }

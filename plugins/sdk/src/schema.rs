@@ -1,6 +1,24 @@
-//! JSON Schemas of the input document, without writing its frame again for every kind.
+//! JSON Schemas: derived from types, or written by hand without the frame of the input document.
 
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
+
+/// What documents have to look like that are read as `T`.
+pub fn input_of<T: JsonSchema>() -> Value {
+    generate::<T>(SchemaSettings::draft2020_12())
+}
+
+/// What documents look like that are written from `T`.
+pub fn output_of<T: JsonSchema>() -> Value {
+    generate::<T>(SchemaSettings::draft2020_12().for_serialize())
+}
+
+fn generate<T: JsonSchema>(settings: SchemaSettings) -> Value {
+    // Without references, except where a type holds itself: people read schemas.
+    let settings = settings.with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
 
 /// The document of a task whose kind reads these keyword arguments and configuration keys.
 /// Further keyword arguments are allowed, further configuration keys are not.
@@ -36,3 +54,6 @@ fn config_object(properties: Value, required: &[&str]) -> Value {
         "additionalProperties": false,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,75 @@
-//! Checks for the tests of a component: that what it says about itself would load, and that its
-//! schemas accept and refuse the right documents.
+//! The host's place in the tests of a component: what it says about itself is checked, documents
+//! pass its schemas as they would pass the host's, calls go through the same reading and writing,
+//! and durable kinds run in virtual time.
+//!
+//! ```
+//! use grepx_plugin_sdk::{prelude::*, testing};
+//!
+//! /// Waits an hour, then for a name
+//! #[durable]
+//! async fn greet(ctx: AsyncCtx) -> Result<String, Error> {
+//!     ctx.sleep(std::time::Duration::from_secs(3600)).await?;
+//!     let name: String = ctx.signal("name").await?;
+//!     Ok(format!("hello {name}"))
+//! }
+//!
+//! let mut run = testing::start::<greet>(json!({}));
+//! run.advance(std::time::Duration::from_secs(3600));
+//! run.signal("name", json!("Ada"));
+//! assert_eq!(run.finish(), Ok(json!("hello Ada")));
+//! ```
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::Descriptor;
+use crate::{Activity, Ctx, Descriptor, Durable, Error, Policy, Verdict, glue, policy as policies};
+
+mod durable;
+
+pub use durable::TestRun;
+
+/// Calls an activity with an input document, as the host would.
+///
+/// # Panics
+/// When the output does not fit the output schema: a task downstream would get it.
+pub fn call<A: Activity>(ctx: &Ctx, input: &Value) -> Result<Value, Error> {
+    crate::log::collect();
+    refuse(A::KIND, &A::input_schema(), input)?;
+    let output = glue::call_activity::<A>(ctx, input.to_string().as_bytes())?;
+    Ok(fitting(A::KIND, &A::output_schema(), &output))
+}
+
+/// Starts a durable kind with an input document, at the time of [`Ctx::for_tests`].
+pub fn start<D: Durable>(input: Value) -> TestRun<D> {
+    TestRun::start(Ctx::for_tests(), input)
+}
+
+/// Asks a policy about a failure, with a task's `retry_config`.
+pub fn judge<P: Policy>(ctx: &Ctx, failure: &Error, config: &Value) -> Verdict {
+    crate::log::collect();
+    policies::judge::<P>(ctx, failure, config.to_string().as_bytes())
+}
+
+/// What the host does before a call.
+fn refuse(kind: &str, schema: &Value, input: &Value) -> Result<(), Error> {
+    match problems(schema, input).first() {
+        None => Ok(()),
+        Some(problem) => Err(Error::invalid_input(format!(
+            "the input does not fit the schema of kind {kind}: {problem}"
+        ))),
+    }
+}
+
+fn fitting(kind: &str, schema: &Value, output: &[u8]) -> Value {
+    let output = serde_json::from_slice(output).expect("the SDK writes JSON");
+    let problems = problems(schema, &output);
+    assert!(
+        problems.is_empty(),
+        "the output of the kind {kind} does not fit its schema: {problems:?}\n{output}"
+    );
+    output
+}
 
 /// Panics with the reason when a host would not load the component.
 pub fn check(descriptors: &[Descriptor]) {

@@ -5,56 +5,40 @@
 use std::time::Duration;
 
 use grepx_plugin_sdk::prelude::*;
-use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
 #[derive(Debug)]
 pub struct Sleep;
 
 /// Further keyword arguments are left alone.
-#[derive(Debug, Default, Deserialize)]
+#[data]
+#[derive(Default)]
 pub struct Kwargs {
+    #[schemars(range(min = 0, max = MOST_SECONDS))]
     seconds: Option<Number>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[data(strict)]
+#[derive(Default)]
 pub struct Config {
+    #[schemars(range(min = 0, max = MOST_SECONDS))]
     seconds: Option<Number>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[data]
 pub struct State {
     seconds: Number,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
+#[data]
 pub struct Slept {
     /// As it was written: 90 stays 90.
     slept_seconds: Number,
 }
 
-impl Durable for Sleep {
-    const KIND: &'static str = "sleep";
-    const SUMMARY: &'static str = "Waits for a number of seconds";
-    type Input = TaskInput<Kwargs, Config>;
-    type Output = Slept;
-    type State = State;
-
-    fn input_schema() -> Value {
-        let seconds = json!({ "type": ["number", "null"], "minimum": 0, "maximum": MOST_SECONDS });
-        schema::task(json!({ "seconds": seconds }), &[], json!({ "seconds": seconds }))
-    }
-
-    fn output_schema() -> Value {
-        json!({
-            "type": "object",
-            "required": ["slept_seconds"],
-            "properties": { "slept_seconds": { "type": "number", "minimum": 0 } },
-        })
-    }
-
-    fn start(_ctx: &Ctx, input: Self::Input) -> Result<Step<Slept, State>, Error> {
+#[durable(kind = "sleep", summary = "Waits for a number of seconds")]
+impl Sleep {
+    fn start(_ctx: &Ctx, input: TaskInput<Kwargs, Config>) -> Result<Step<Slept, State>, Error> {
         let seconds = input.config.seconds.or(input.kwargs.seconds).ok_or_else(|| {
             Error::invalid_input("how long to sleep is not said: set config.seconds or kwargs.seconds")
         })?;

@@ -33,6 +33,9 @@ pub struct Config {
     many: bool,
 }
 
+/// Characters of a program.
+const MOST_CHARS: usize = 65_536;
+
 impl Activity for Transform {
     const KIND: &'static str = "transform";
     const SUMMARY: &'static str = "Runs a jq program over the inputs";
@@ -41,7 +44,9 @@ impl Activity for Transform {
 
     fn input_schema() -> Value {
         let config = json!({
-            "program": { "type": "string", "minLength": 1, "description": "A jq program" },
+            "program": {
+                "type": "string", "minLength": 1, "maxLength": MOST_CHARS, "description": "A jq program",
+            },
             "many": {
                 "type": "boolean", "default": false,
                 "description": "Collect any number of outputs in a list, instead of exactly one",
@@ -54,6 +59,11 @@ impl Activity for Transform {
         let text = |part: &Option<Box<RawValue>>, empty: &str| {
             part.as_ref().map_or(empty.to_owned(), |raw| raw.get().to_owned())
         };
+        if input.config.program.chars().nth(MOST_CHARS).is_some() {
+            return Err(Error::invalid_input(format!(
+                "config.program has more than {MOST_CHARS} characters"
+            )));
+        }
         let program = Program::compile(&input.config.program)?;
         let mut outputs = program.run(&text(&input.kwargs, "{}"), &text(&input.args, "[]"), ctx.now_ms)?;
         if input.config.many {

@@ -78,6 +78,17 @@ fn a_program_that_does_not_parse_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_program_has_a_longest_length() {
+    let long = format!("1{}", " ".repeat(70_000));
+    assert!(fails(&long, "{}").message.contains("more than 65536 characters"));
+    let schema = &Plugin::describe()[0].input_schema;
+    assert_eq!(
+        testing::problems(schema, &json!({ "config": { "program": long } })).len(),
+        1
+    );
+}
+
+#[test]
 fn undefined_names_are_refused_with_their_place() {
     assert_eq!(
         fails(".a | frob(1)", "{}").message,

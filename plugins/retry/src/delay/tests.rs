@@ -29,7 +29,7 @@ fn exponential_grows_up_to_the_longest_delay() {
     };
     assert_eq!(delays(&config), [1500, 3000, 6000, 10_000, 10_000]);
     let config = Config {
-        backoff_factor: 10.0,
+        backoff_factor: Some(10.0),
         max_delay_seconds: Some(1e9),
         ..config
     };

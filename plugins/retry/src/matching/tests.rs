@@ -9,7 +9,7 @@ fn config(retry_on: Option<&[&str]>, never: &[&str]) -> Config {
     let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     Config {
         retry_on: retry_on.map(owned),
-        never_retry_on: owned(never),
+        never_retry_on: Some(owned(never)),
         ..Config::default()
     }
 }
@@ -71,4 +71,15 @@ fn never_wins_over_retry_on() {
         is_retried(&value_error(), &both),
         Match::No("builtins.ValueError is not retried: never_retry_on names it".into())
     );
+}
+
+#[test]
+fn a_class_may_have_underscores_and_codes_may_be_a_family() {
+    let retried = |failure: &Error, name: &str| is_retried(failure, &config(Some(&[name]), &[])) == Match::Yes;
+    let limited = Error::rate_limited("http-429", "slow down");
+    assert!(retried(&limited, "rate_limited") && retried(&limited, "rate-limited"));
+    assert!(retried(&limited, "http-4xx"));
+    for name in ["http-5xx", "http-42x", "xx", "429xx", "http-429xx", "rate_limit"] {
+        assert!(!retried(&limited, name), "{name}");
+    }
 }
