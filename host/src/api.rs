@@ -18,9 +18,10 @@ mod flow_runs;
 mod flows;
 mod logs;
 mod page;
-mod parameters;
 mod plugins;
+mod schedules;
 mod set_state;
+mod signal;
 mod states;
 mod task_runs;
 mod wire;
@@ -47,7 +48,7 @@ use crate::store::Store;
 
 pub use control::Control;
 use error::Error;
-pub(crate) use plugins::kind as describe_kind;
+pub(crate) use plugins::everything as describe_plugins;
 
 /// Our own version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -106,7 +107,7 @@ impl ApiState {
 pub fn router(state: ApiState) -> Router {
     let body_bytes_max = state.settings.limits.request_bytes;
     let api = Router::new()
-        .merge(admin_routes())
+        .merge(admin_routes(state.settings.plugins.file_bytes))
         .merge(definition_routes())
         .merge(run_routes())
         .merge(work_pool_routes())
@@ -138,7 +139,7 @@ pub async fn serve(
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
-fn admin_routes() -> Router<ApiState> {
+fn admin_routes(file_bytes_max: usize) -> Router<ApiState> {
     Router::new()
         .route("/health", get(admin::health))
         .route("/ready", get(admin::ready))
@@ -149,7 +150,12 @@ fn admin_routes() -> Router<ApiState> {
         .route("/automations/related-to/{resource}", get(admin::no_automations))
         .route("/connections", get(admin::connections))
         .route("/plugins", get(plugins::list))
+        .route(
+            "/plugins",
+            post(plugins::install).layer(DefaultBodyLimit::max(file_bytes_max)),
+        )
         .route("/plugins/{kind}", get(plugins::read))
+        .route("/plugins/{kind}/rollback", post(plugins::roll_back))
 }
 
 fn definition_routes() -> Router<ApiState> {
@@ -161,7 +167,28 @@ fn definition_routes() -> Router<ApiState> {
         .route("/flows/name/{name}", get(flows::read_by_name))
         .route("/deployments/filter", post(deployments::filter))
         .route("/deployments/count", post(deployments::count))
-        .route("/deployments/{id}", get(deployments::read))
+        .route(
+            "/deployments/get_scheduled_flow_runs",
+            post(schedules::scheduled_of_deployments),
+        )
+        .route(
+            "/deployments/{id}",
+            get(deployments::read).patch(schedules::update_deployment),
+        )
+        .route("/deployments/{id}/pause_deployment", post(schedules::pause_deployment))
+        .route(
+            "/deployments/{id}/resume_deployment",
+            post(schedules::resume_deployment),
+        )
+        .route(
+            "/deployments/{id}/schedules",
+            get(schedules::list).post(schedules::refuse),
+        )
+        .route(
+            "/deployments/{id}/schedules/{schedule}",
+            axum::routing::patch(schedules::update).delete(schedules::refuse),
+        )
+        .route("/schedules/preview", post(schedules::try_out))
         .route("/deployments/name/{flow}/{deployment}", get(deployments::read_by_name))
         .route("/deployments/{id}/create_flow_run", post(create::create_flow_run))
 }
@@ -177,6 +204,7 @@ fn run_routes() -> Router<ApiState> {
         .route("/task_runs/count", post(task_runs::count))
         .route("/task_runs/{id}", get(task_runs::read))
         .route("/task_runs/{id}/result", get(task_runs::result))
+        .route("/task_runs/{id}/signal/{name}", post(signal::signal))
         .route("/logs/filter", post(logs::filter))
         .route("/flow_run_states", get(states::of_flow_run))
         .route("/flow_run_states/", get(states::of_flow_run))
@@ -189,6 +217,10 @@ fn work_pool_routes() -> Router<ApiState> {
         .route("/work_pools/filter", post(work_pools::filter))
         .route("/work_pools/count", post(work_pools::count))
         .route("/work_pools/{name}", get(work_pools::read).patch(work_pools::update))
+        .route(
+            "/work_pools/{name}/get_scheduled_flow_runs",
+            post(schedules::scheduled_of_pool),
+        )
         .route("/work_pools/{name}/queues/filter", post(work_queues::filter))
         .route(
             "/work_pools/{name}/queues/{queue}",

@@ -5,6 +5,7 @@
 //! the rest works.
 
 mod definitions;
+mod drive;
 pub(crate) mod kinds;
 mod shutdown;
 mod worker;
@@ -23,6 +24,7 @@ use crate::config::{self, Settings};
 use crate::definitions::Catalog;
 use crate::plugins::{self, Plugins};
 use crate::runner::{self, Runner};
+use crate::scheduler;
 use crate::store::{self, Store};
 
 /// Notices of the broker that wait for a shard.
@@ -54,12 +56,26 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     })
     .await
     .context("the live flow runs cannot be read back")?;
-    let watching = crate::task::spawn("definitions", source.watch());
+    let scheduler = scheduler::start(scheduler::Parts {
+        store: opened.store.clone(),
+        runner: runner.clone(),
+        catalog: catalog.clone(),
+        enabled: settings.scheduler.enabled,
+    });
+    let watching = crate::task::spawn("definitions", source.watch(scheduler.clone()));
+    let following = crate::task::spawn("plugins", plugins.clone().watch());
+    let collecting = crate::task::spawn(
+        "plugin builds",
+        collect(runner.clone(), plugins.clone(), settings.plugins.collect),
+    );
 
     let address = listener.local_addr()?;
     let state = ApiState::new(
         opened.store.clone(),
-        runner.clone(),
+        drive::Drive {
+            runner: runner.clone(),
+            scheduler: scheduler.clone(),
+        },
         catalog,
         plugins,
         broker.clone(),
@@ -73,6 +89,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     tracing::info!("stopping: no new work is taken, suspended work stays suspended; a second signal stops at once");
     state.set_readiness(Readiness::NotReady("the host is stopping".to_owned()));
     watching.abort();
+    scheduler.stop();
+    following.abort();
+    collecting.abort();
     let grace = settings.server.shutdown_grace;
     let drained = tokio::time::timeout(grace, take_apart(&runner, broker, opened.store)).await;
     if drained.is_err() {
@@ -83,6 +102,20 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
     serving.abort();
     Ok(())
+}
+
+/// Lets builds go that no suspended task run needs any more.
+async fn collect(runner: Runner, plugins: Plugins, every: std::time::Duration) {
+    let mut every = tokio::time::interval(every);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let Some(needed) = runner.builds().await else { continue };
+        let gone = plugins.collect(needed).await;
+        if gone > 0 {
+            tracing::info!(builds = gone, "plugin builds that nothing needs were removed");
+        }
+    }
 }
 
 async fn take_apart(runner: &Runner, broker: Broker, store: Store) {
@@ -120,6 +153,10 @@ fn runner_settings(settings: &Settings) -> runner::Settings {
     runner::Settings {
         result_bytes: settings.limits.result_bytes,
         mapped_items: settings.limits.mapped_items,
+        when_missing: match settings.plugins.when_missing {
+            config::WhenMissing::Wait => runner::WhenMissing::Wait,
+            config::WhenMissing::Fail => runner::WhenMissing::Fail,
+        },
         ..runner::Settings::default()
     }
 }
@@ -130,9 +167,6 @@ fn runner_settings(settings: &Settings) -> runner::Settings {
 /// When WebAssembly cannot run at all. A file that does not load is a logged problem.
 pub async fn load_plugins(settings: &Settings) -> anyhow::Result<Plugins> {
     let (plugins, problems) = Plugins::load(kinds::plugin_settings(settings)?).await?;
-    for problem in &problems {
-        tracing::error!(%problem, "a plugin was not loaded");
-    }
     if plugins.kinds().is_empty() && problems.is_empty() {
         tracing::error!(
             dir = %settings.plugins.dir.display(),

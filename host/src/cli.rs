@@ -20,10 +20,14 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use arguments::{
-    Command, DeploymentCommand, FlowCommand, FlowRunCommand, Global, PluginCommand, TaskRunCommand, WorkPoolCommand,
+    Command, DeploymentCommand, DeploymentScheduleCommand, FlowCommand, FlowRunCommand, Global, PluginCommand,
+    ScheduleCommand, TaskRunCommand, WorkPoolCommand,
 };
 use client::Client;
-use commands::{definitions, deployment, flow, flow_run, plugin, serve, settings, task_run, work_pool};
+use commands::{
+    definitions, deployment, flow, flow_run, plugin, plugin_file, plugin_run, schedule, serve, settings, task_run,
+    work_pool,
+};
 use exit::{Done, Exit};
 
 /// Runs the flows of grepx-master.db: schedules, DAGs, Celery dispatch, sandboxed task kinds.
@@ -81,8 +85,15 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Export(arguments) => definitions::export(global, arguments),
         Command::Config(_) => settings::show(global),
         Command::Version => settings::version(json),
+        Command::Schedule(ScheduleCommand::Preview(arguments)) => schedule::preview(global, arguments),
         Command::Plugin(PluginCommand::Ls) => plugin::ls(global),
         Command::Plugin(PluginCommand::Inspect { kind }) => plugin::inspect(global, kind),
+        Command::Plugin(PluginCommand::Install { file, name }) => plugin::install(global, file, name.as_deref()),
+        Command::Plugin(PluginCommand::Rollback { kind }) => plugin::roll_back(global, kind),
+        Command::Plugin(PluginCommand::Check { file }) => plugin_file::check(global, file),
+        Command::Plugin(PluginCommand::Run(asked)) => plugin_run::run(global, asked),
+        Command::Plugin(PluginCommand::Test { file, input }) => plugin_file::test(global, file, input.as_deref()),
+        Command::Plugin(PluginCommand::New(arguments)) => plugin::new::new(arguments, json),
         online => ask(&Client::new(global)?, json, online),
     }
 }
@@ -93,6 +104,13 @@ fn ask(client: &Client, json: bool, command: &Command) -> Done {
         Command::Deployment(DeploymentCommand::Run(arguments)) => deployment::run(client, json, arguments),
         Command::Deployment(DeploymentCommand::Ls) => deployment::ls(client, json),
         Command::Deployment(DeploymentCommand::Inspect { name }) => deployment::inspect(client, json, name),
+        Command::Deployment(DeploymentCommand::Pause { name }) => deployment::switch(client, json, name, false),
+        Command::Deployment(DeploymentCommand::Resume { name }) => deployment::switch(client, json, name, true),
+        Command::Deployment(DeploymentCommand::Schedule(command)) => match command {
+            DeploymentScheduleCommand::Ls { name } => schedule::ls(client, json, name.as_deref()),
+            DeploymentScheduleCommand::Pause(which) => schedule::switch(client, json, which, false),
+            DeploymentScheduleCommand::Resume(which) => schedule::switch(client, json, which, true),
+        },
         Command::Flow(FlowCommand::Ls) => flow::ls(client, json),
         Command::FlowRun(FlowRunCommand::Ls(arguments)) => flow_run::ls(client, json, arguments),
         Command::FlowRun(FlowRunCommand::Inspect { id }) => flow_run::inspect(client, json, id),
@@ -103,6 +121,7 @@ fn ask(client: &Client, json: bool, command: &Command) -> Done {
         Command::FlowRun(FlowRunCommand::Resume { id }) => flow_run::resume(client, json, id),
         Command::TaskRun(TaskRunCommand::Ls(arguments)) => task_run::ls(client, json, arguments),
         Command::TaskRun(TaskRunCommand::Inspect { id }) => task_run::inspect(client, json, id),
+        Command::TaskRun(TaskRunCommand::Signal { id, name, data }) => task_run::signal(client, json, id, name, data),
         Command::WorkPool(WorkPoolCommand::Ls) => work_pool::ls(client, json),
         Command::WorkPool(WorkPoolCommand::Inspect { name }) => work_pool::inspect(client, json, name),
         Command::WorkPool(WorkPoolCommand::Pause { name }) => work_pool::set_paused(client, json, name, true),

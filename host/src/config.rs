@@ -18,12 +18,14 @@ use crate::yaml::Mistakes;
 
 mod database_url;
 mod environment;
+mod grants;
 mod load;
 mod mask;
 mod resolve;
 mod shape;
 
 pub use database_url::{DatabaseUrlError, sqlite_path};
+pub use grants::{Grants, HttpGrant, SecretGrant};
 pub use load::{CONFIG_FILE_DEFAULT, ENV_FILE_NAME, Options};
 pub use mask::mask_url;
 
@@ -40,6 +42,8 @@ pub struct Settings {
     pub plugins: Plugins,
     /// By name. `celery` is the one that the section of that name describes.
     pub connections: BTreeMap<String, Connection>,
+    /// Where the value of each secret is; read when plugins start.
+    pub secrets: BTreeMap<String, SecretSource>,
     pub scheduler: Scheduler,
     pub limits: Limits,
     pub logging: Logging,
@@ -94,17 +98,36 @@ pub struct Plugins {
     pub cache_dir: PathBuf,
     /// Authenticates the compiled code in `cache_dir`; kept outside of it.
     pub key_file: PathBuf,
+    /// Builds that serve, served before, or are needed by suspended task runs.
+    pub archive_dir: PathBuf,
+    /// Largest component.
+    pub file_bytes: usize,
+    /// A file that has not changed for this long is complete.
+    pub settle: Duration,
+    /// How often the directory is looked at when nothing reports a change.
+    pub rescan: Duration,
+    /// How often builds that nothing needs are looked for.
+    pub collect: Duration,
+    pub when_missing: WhenMissing,
     /// Calls at a time over all plugins.
     pub concurrent_calls: u32,
-    pub log_lines_per_call: u32,
     pub log_line_bytes: usize,
     pub defaults: PluginLimits,
     /// By kind: what differs from `defaults`, already filled up with them.
     pub limits: BTreeMap<String, PluginLimits>,
     /// By kind: handed over with every call.
     pub settings: BTreeMap<String, Map<String, Value>>,
-    /// By kind: what it may use, as `connection:celery` or `start-flow`.
-    pub grants: BTreeMap<String, Vec<String>>,
+    /// By kind: what it may use.
+    pub grants: BTreeMap<String, Grants>,
+    /// Values of the granted variables that are set.
+    pub environment: BTreeMap<String, Masked>,
+}
+
+/// What becomes of a task run whose kind no plugin provides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenMissing {
+    Wait,
+    Fail,
 }
 
 /// Limits of one call.
@@ -114,6 +137,34 @@ pub struct PluginLimits {
     pub memory_bytes: usize,
     pub input_bytes: usize,
     pub output_bytes: usize,
+    pub table_elements: usize,
+    pub instances: usize,
+    pub log_lines: u32,
+    pub log_bytes: usize,
+    pub http_response_bytes: usize,
+    /// Until an outgoing request is connected, and again until its answer begins.
+    pub http_timeout: Duration,
+}
+
+/// Where a secret is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A variable of the environment or of the env file, with its value.
+    Variable {
+        name: String,
+        value: Option<Masked>,
+    },
+    File(PathBuf),
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Masked(pub String);
+
+impl fmt::Debug for Masked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// A broker that plugins reach by name.

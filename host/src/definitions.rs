@@ -4,18 +4,21 @@
 //! immutable snapshot, together with everything that is wrong. A wrong row costs the flow that it
 //! stands in, never another one.
 //!
-//! Absent on purpose: the run database, schedules' arithmetic, plugins (they answer through
+//! Absent on purpose: the run database, schedules' arithmetic (`grepx-schedule` has it), plugins (they answer through
 //! [`Kinds`]), and any write to the database outside of [`apply`].
 
 mod apply;
 mod catalog;
 mod compile;
 mod export;
+mod parameters;
 mod plan;
+mod preview;
 mod problem;
 mod row;
 mod schema;
 mod source;
+mod timing;
 mod yaml;
 
 pub use apply::{ApplyError, apply, current, rows_of};
@@ -26,8 +29,10 @@ pub use catalog::{
 pub use compile::{KindProblem, Kinds, compile};
 pub use export::export;
 pub use plan::{Change, FieldChange, Plan, plan};
+pub use preview::{INSTANTS_MAX, preview};
 pub use problem::{Problem, Severity};
 pub use row::{Cell, Row, Rows};
 pub use schema::{DATABASE, Table};
 pub use source::{Source, SourceError};
+pub use timing::{Timing, Timings};
 pub use yaml::{FileError, Files};

@@ -29,6 +29,7 @@ mod names;
 pub mod plugins;
 mod report;
 pub mod runner;
+pub mod scheduler;
 pub mod store;
 mod task;
 pub mod telemetry;

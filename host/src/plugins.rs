@@ -1,51 +1,71 @@
 //! Task kinds as sandboxed WebAssembly components: the only module that knows wasmtime.
 //!
 //! A file is verified completely before one pointer changes, and a call keeps the build that it
-//! started with; so a broken file changes nothing, and replacing a good one disturbs nobody.
-//! Calls are bounded in time, memory, input, output and log lines, wait for their turn when too
-//! many run, and are granted nothing that the operator did not name.
+//! started with; so a broken file changes nothing, and replacing a good one disturbs nobody. What
+//! served or is needed is kept by digest, so that a suspended attempt finds its build again.
+//! Calls are bounded in time, memory, input, output and log, wait for their turn when too many
+//! run, and are granted nothing that the operator did not name.
 //!
 //! Absent on purpose: knowledge of runs, of SQL and of brokers. A kind returns commands as data;
-//! who calls here carries them out. Also absent: watching the directory. [`Plugins::install`] and
-//! [`Plugins::remove`] are what a watcher would call.
+//! who calls here carries them out.
 
+mod archive;
 mod bindings;
 mod call;
 mod call_log;
 mod capability;
+mod choose;
 mod convert;
 mod counters;
 mod descriptor;
 mod failure;
+mod grants;
 mod guest;
+mod http;
+mod inspect;
+mod install;
 mod invoke;
 mod meter;
 mod precompiled;
 mod registry;
 mod runtime;
+mod secrets;
 mod settings;
 mod types;
 mod verify;
+mod watch;
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, Semaphore};
+use futures_util::StreamExt as _;
+use tokio::sync::{Mutex, Semaphore, watch as signal};
 
 pub use capability::{Capability, UnknownCapability};
 pub use counters::Counts;
 pub use failure::{Error, Failure, Problem};
-pub use registry::{Kind, Registry};
+pub use grants::{Grants, HostPattern, HttpGrant, NoHost, SecretGrant};
+pub use inspect::{InspectedKind, Inspection};
+pub use registry::{Kind, Refused, Registry, Standing};
+pub use secrets::Secrets;
 pub use settings::{Limits, PluginSettings, Settings};
 pub use types::{Ctx, FileInfo, KeyedOutcome, KindInfo, Level, LogSink, Role};
 
+use archive::Archive;
+use counters::Counters;
+use install::Print;
 use precompiled::Precompiled;
+use registry::Provider;
 use runtime::Runtime;
 
 /// Largest number of files that are looked at in the directory.
 const FILES_MAX: usize = 1000;
+/// Files that are compiled at a time. One that never ends its `describe` holds up half of them.
+const LOADING: usize = 2;
 /// Above this the pool's reservation of address space fails on every machine.
 const CONCURRENT_CALLS_MAX: u32 = 10_000;
 
@@ -57,57 +77,102 @@ struct Shared {
     settings: Settings,
     runtime: Runtime,
     cache: Precompiled,
+    archive: Archive,
     turns: Semaphore,
     /// `describe` does not wait behind the work of the runs.
     load_turns: Semaphore,
+    /// Files that are verified at a time.
+    loading: Semaphore,
     registry: ArcSwap<Registry>,
+    /// Generation of the registry, for those who wait for a change.
+    changed: signal::Sender<u64>,
     /// One change at a time; readers never wait.
     changing: Mutex<()>,
+    /// Builds that serve nothing new and that something may still need, by digest.
+    retired: StdMutex<HashMap<Arc<str>, Retired>>,
+    /// One build at a time comes back from the archive.
+    reviving: Mutex<()>,
+    counters: StdMutex<BTreeMap<String, Arc<Counters>>>,
+    /// While the directory is loaded for the first time.
+    starting: AtomicBool,
+    /// How each file looked when it was last taken, and how often it was.
+    taken: StdMutex<HashMap<PathBuf, (Print, u64)>>,
+}
+
+struct Retired {
+    provider: Arc<Provider>,
+    /// Nothing needed it at the last look.
+    unneeded: bool,
 }
 
 impl Plugins {
-    /// Starts the engine and loads `*.wasm` from the directory, in the order of names.
+    /// Starts the engine and loads `*.wasm` from the directory, several files at a time.
     ///
     /// # Errors
-    /// Only when no plugin at all could run. A file that cannot be loaded is a [`Problem`].
+    /// Only when no plugin at all could run. A file that cannot be loaded is a [`Problem`], and the
+    /// build that it held when it was last good serves on.
     pub async fn load(settings: Settings) -> Result<(Self, Vec<Problem>), Error> {
-        check(&settings)?;
-        let plugins = Self(Arc::new(Shared {
-            runtime: Runtime::new(&settings)?,
-            cache: Precompiled::open(&settings.cache_dir, &settings.key_file)?,
-            turns: Semaphore::new(settings.concurrent_calls as usize),
-            load_turns: Semaphore::new(runtime::SPARE_CALLS as usize),
-            registry: ArcSwap::default(),
-            changing: Mutex::new(()),
-            settings,
-        }));
+        let plugins = Self::empty(settings)?;
+        plugins.0.starting.store(true, Relaxed);
         let (files, mut problems) = scan(&plugins.0.settings.dir);
-        for file in files {
-            if let Err(problem) = plugins.install(&file).await {
+        let loaded = futures_util::stream::iter(files)
+            .map(|file| {
+                let plugins = plugins.clone();
+                async move {
+                    let result = plugins.install_known(&file).await;
+                    (file, result)
+                }
+            })
+            .buffer_unordered(LOADING)
+            .collect::<Vec<_>>();
+        let mut loaded = loaded.await;
+        loaded.sort_by(|a, b| a.0.cmp(&b.0));
+        for (file, result) in loaded {
+            if let Err(problem) = result {
+                plugins.fall_back(&file).await;
                 problems.push(problem);
             }
         }
+        plugins.0.starting.store(false, Relaxed);
+        plugins.note_builds(plugins.kinds()).await;
         Ok((plugins, problems))
     }
 
-    /// Verifies the file and then serves its kinds, in place of those that the same path had.
+    /// The engine without any plugin.
     ///
     /// # Errors
-    /// When the file does not load; what was loaded before stays.
-    pub async fn install(&self, path: &Path) -> Result<FileInfo, Problem> {
-        let _changing = self.0.changing.lock().await;
-        let (build, described) = verify::verify(&self.0, path).await?;
-        let file = build.file.clone();
-        let next = self.0.registry.load().with(&self.0.settings, build, described)?;
-        self.0.registry.store(Arc::new(next));
-        Ok(file)
+    /// When no plugin at all could run.
+    pub fn empty(settings: Settings) -> Result<Self, Error> {
+        check(&settings)?;
+        Ok(Self(Arc::new(Shared {
+            runtime: Runtime::new(&settings)?,
+            cache: Precompiled::open(&settings.cache_dir, &settings.key_file)?,
+            archive: Archive::open(&settings.archive_dir)?,
+            turns: Semaphore::new(settings.concurrent_calls as usize),
+            load_turns: Semaphore::new(runtime::SPARE_CALLS as usize),
+            loading: Semaphore::new(LOADING),
+            registry: ArcSwap::default(),
+            changed: signal::channel(0).0,
+            changing: Mutex::new(()),
+            retired: StdMutex::default(),
+            reviving: Mutex::new(()),
+            counters: StdMutex::default(),
+            starting: AtomicBool::new(false),
+            taken: StdMutex::default(),
+            settings,
+        })))
     }
 
-    /// Stops serving the kinds of the file. Calls that run end as they would have.
-    pub async fn remove(&self, path: &Path) {
-        let _changing = self.0.changing.lock().await;
-        let next = self.0.registry.load().without(path);
-        self.0.registry.store(Arc::new(next));
+    /// Tells of every change of what serves: the registry's generation.
+    #[must_use]
+    pub fn changes(&self) -> signal::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    /// Whether the kind is served, or was before its file was removed.
+    #[must_use]
+    pub fn is_known(&self, kind: &str) -> bool {
+        self.0.registry.load().kind(kind).is_some() || self.0.archive.knows(kind)
     }
 
     /// All kinds and files as they are now.
@@ -140,6 +205,14 @@ impl Plugins {
     #[must_use]
     pub fn free_turns(&self) -> usize {
         self.0.turns.available_permits()
+    }
+}
+
+impl Shared {
+    /// The counters of a kind, whichever build serves it.
+    fn counters(&self, kind: &str) -> Arc<Counters> {
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(counters.entry(kind.to_owned()).or_default())
     }
 }
 
@@ -193,7 +266,7 @@ fn scan(dir: &Path) -> (Vec<PathBuf>, Vec<Problem>) {
     let mut files: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+        .filter(|path| is_component(path))
         .collect();
     files.sort_unstable();
     let mut problems = Vec::new();
@@ -206,6 +279,14 @@ fn scan(dir: &Path) -> (Vec<PathBuf>, Vec<Problem>) {
         files.truncate(FILES_MAX);
     }
     (files, problems)
+}
+
+/// Hidden files are somebody's work in progress.
+fn is_component(path: &Path) -> bool {
+    let hidden = path
+        .file_name()
+        .is_none_or(|name| name.to_string_lossy().starts_with('.'));
+    !hidden && path.extension().is_some_and(|extension| extension == "wasm")
 }
 
 #[cfg(test)]

@@ -10,11 +10,14 @@
 
 mod admission;
 mod call;
+mod children;
+mod commits;
 mod context;
 mod draft;
 mod events;
 mod live;
 mod log;
+mod mail;
 mod outbox;
 mod plan;
 mod prepare;
@@ -32,9 +35,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::broker::{Broker, Notice};
 use crate::definitions::{Deployment, Flow};
 use crate::plugins::Plugins;
-use crate::store::{self, NewRun, Parent, Store};
+use crate::store::{self, NewRun, Parent, Planned, Progress, SlotNews, Store};
 
-use shard::{Mail, Shard};
+use mail::Mail;
+use shard::Shard;
 
 /// What a run needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -45,8 +49,20 @@ pub struct Settings {
     pub mapped_items: usize,
     /// Kind of the policy that decides on retries.
     pub policy: String,
+    /// What becomes of new work whose kind no plugin provides.
+    pub when_missing: WhenMissing,
     /// How often held and overdue work is looked at again.
     pub sweep: Duration,
+}
+
+/// What becomes of a task run that is to start while no plugin provides its kind. One that is
+/// suspended goes on with the build that it began with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenMissing {
+    /// It waits, with the reason, until one does.
+    #[default]
+    Wait,
+    Fail,
 }
 
 impl Default for Settings {
@@ -55,6 +71,7 @@ impl Default for Settings {
             result_bytes: 8 << 20,
             mapped_items: 10_000,
             policy: "retry".to_owned(),
+            when_missing: WhenMissing::default(),
             sweep: Duration::from_secs(1),
         }
     }
@@ -76,6 +93,63 @@ pub struct RunRequest {
     /// Instead of the deployment's.
     pub work_queue: Option<String>,
     pub parent: Option<Parent>,
+    /// The planned time that it is for, if a schedule asks.
+    pub planned: Option<PlannedTime>,
+}
+
+/// One instant of one schedule: it has one run, ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedTime {
+    pub schedule: uuid::Uuid,
+    pub instant: Timestamp,
+    /// Noted with the run; `None` when it is made ahead of its time.
+    pub progress: Option<Progress>,
+    /// No run when its deployment has as many live ones as it may.
+    pub skip_if_busy: bool,
+}
+
+impl PlannedTime {
+    /// Derived, so that whoever makes the run makes the same one. It begins with the instant, as
+    /// version 7 does: runs of one time lie together in the store, and ids sort by time.
+    #[must_use]
+    pub fn run_id(&self) -> FlowRunId {
+        let instant = self.instant.0.to_be_bytes();
+        let mut bytes = *uuid::Uuid::new_v5(&self.schedule, &instant).as_bytes();
+        bytes[..6].copy_from_slice(&instant[2..]);
+        FlowRunId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+}
+
+impl RunRequest {
+    /// The row of the run.
+    #[must_use]
+    pub fn into_row(self, now: Timestamp) -> NewRun {
+        let id = self
+            .planned
+            .map_or_else(|| FlowRunId(uuid::Uuid::now_v7()), |planned| planned.run_id());
+        let deployment = self.deployment.as_ref();
+        NewRun {
+            id,
+            name: self.name.unwrap_or_else(|| crate::names::generate(id.0)),
+            flow_id: self.flow.id,
+            flow_name: self.flow.name.clone(),
+            deployment_id: deployment.map(|one| one.id),
+            deployment_name: deployment.map(|one| one.name.clone()),
+            definition: self.flow.digest.clone(),
+            parameters: Json::from(&Value::Object(self.parameters)),
+            tags: self.tags,
+            idempotency_key: self.idempotency_key,
+            work_pool: deployment.map(|one| one.work_pool.clone()),
+            work_queue: self.work_queue.or_else(|| deployment.map(|one| one.work_queue.clone())),
+            created_at: now,
+            expected_start: self.start_at.unwrap_or(now),
+            auto_scheduled: self.planned.is_some(),
+            schedule_id: self.planned.map(|planned| planned.schedule),
+            created_by: self.created_by.as_ref().map(Json::from),
+            parent: self.parent,
+            labels: Json::from(&self.labels),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +157,8 @@ pub enum Triggered {
     New(FlowRunId),
     /// The run that was made before with the same idempotency key.
     Existing(FlowRunId),
+    /// No run: the deployment is busy, and its schedules skip then.
+    Skipped,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -91,6 +167,10 @@ pub enum Error {
     NotLive(FlowRunId),
     #[error(transparent)]
     Rejected(#[from] Rejected),
+    #[error("the task run does not wait for the signal {name:?} now: {open}")]
+    NotAwaited { name: String, open: String },
+    #[error("the flow run {0} is being read back from the run store: try again in a moment")]
+    ReadBack(FlowRunId),
     #[error("the host is shutting down and takes no new work: try again when it is back")]
     Draining,
     #[error("nothing was changed, the run store did not take it")]
@@ -105,6 +185,7 @@ pub struct Runner {
     draining: tokio_util::sync::CancellationToken,
     /// Digests of definitions that the store has.
     kept: Arc<Mutex<HashSet<String>>>,
+    children: children::Children,
 }
 
 /// Digests that are remembered.
@@ -131,7 +212,7 @@ pub struct Parts {
     pub broker: Broker,
     pub settings: Settings,
     pub catalog: Arc<arc_swap::ArcSwap<crate::definitions::Catalog>>,
-    pub admissions: mpsc::UnboundedReceiver<Vec<FlowRunId>>,
+    pub admissions: mpsc::UnboundedReceiver<Vec<SlotNews>>,
     pub notices: mpsc::Receiver<Notice>,
 }
 
@@ -147,6 +228,7 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
         store: parts.store.clone(),
         draining: tokio_util::sync::CancellationToken::new(),
         kept: Arc::default(),
+        children: children::Children::default(),
     };
     let world = World {
         outbox: outbox::Outbox::new(parts.store.clone(), parts.broker.clone(), runner.clone()),
@@ -165,6 +247,7 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
         crate::task::spawn("shard", shard.run(live));
     }
     world.outbox.read_back().await?;
+    crate::task::spawn("plugins", look_again(runner.clone(), world.plugins.changes()));
     crate::task::spawn("admissions", admission::deliver(runner.clone(), parts.admissions));
     crate::task::spawn(
         "notices",
@@ -173,7 +256,29 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
     Ok(runner)
 }
 
+/// What waits for a plugin is looked at as soon as another one serves.
+async fn look_again(runner: Runner, mut changes: tokio::sync::watch::Receiver<u64>) {
+    while changes.changed().await.is_ok() {
+        for shard in runner.shards.iter() {
+            if shard.send(Mail::Look).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
 impl Runner {
+    /// Digests of the builds that suspended attempts need; `None` when that is not known now.
+    pub async fn builds(&self) -> Option<HashSet<Arc<str>>> {
+        let mut all = HashSet::new();
+        for shard in self.shards.iter() {
+            let (reply, answer) = oneshot::channel();
+            shard.send(Mail::Builds { reply }).await.ok()?;
+            all.extend(answer.await.ok()??);
+        }
+        Some(all)
+    }
+
     /// Makes a flow run, durably, and lets it start when its time and a slot have come.
     ///
     /// # Errors
@@ -183,36 +288,18 @@ impl Runner {
             return Err(Error::Draining);
         }
         let now = crate::clock::now();
-        let digest = request.flow.digest.clone();
         self.keep_definition(&request.flow, now).await?;
-        let id = FlowRunId(uuid::Uuid::now_v7());
-        let deployment = request.deployment.as_ref();
-        let new = NewRun {
-            id,
-            name: request.name.unwrap_or_else(|| crate::names::generate(id.0)),
-            flow_id: request.flow.id,
-            flow_name: request.flow.name.clone(),
-            deployment_id: deployment.map(|one| one.id),
-            deployment_name: deployment.map(|one| one.name.clone()),
-            definition: digest,
-            parameters: Json::from(&Value::Object(request.parameters)),
-            tags: request.tags,
-            idempotency_key: request.idempotency_key,
-            work_pool: deployment.map(|one| one.work_pool.clone()),
-            work_queue: request
-                .work_queue
-                .or_else(|| deployment.map(|one| one.work_queue.clone())),
-            created_at: now,
-            expected_start: request.start_at.unwrap_or(now),
-            auto_scheduled: false,
-            created_by: request.created_by.as_ref().map(Json::from),
-            parent: request.parent,
-            labels: Json::from(&request.labels),
-        };
-        let (reply, answer) = oneshot::channel();
         let definition = request.flow.definition.clone();
+        let planned = request.planned.map(|planned| Planned {
+            progress: planned.progress,
+            skip_if_busy: planned.skip_if_busy,
+        });
+        let new = request.into_row(now);
+        let id = new.id;
+        let (reply, answer) = oneshot::channel();
         let mail = Mail::Create {
             new: Box::new(new),
+            planned,
             definition,
             reply,
         };
@@ -240,6 +327,23 @@ impl Runner {
     /// When the run is not paused.
     pub async fn resume(&self, run: FlowRunId) -> Result<(), Error> {
         self.ask(run, Event::Resume).await
+    }
+
+    /// Brings a signal to the attempt of a task run that waits for it.
+    ///
+    /// # Errors
+    /// When the run is not live, or the task run does not wait for a signal of that name.
+    pub async fn signal(&self, run: FlowRunId, node: NodeId, name: String, payload: Json) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let mail = Mail::Signal {
+            run,
+            node,
+            name,
+            payload,
+            reply: Some(reply),
+        };
+        self.post(run, mail).await?;
+        answer.await.map_err(|_| Error::Draining)?
     }
 
     /// Takes no new work from now on and waits until what was taken is committed. Suspended work

@@ -13,6 +13,7 @@ mod admission;
 mod boot;
 mod commit;
 mod create;
+mod deployments;
 mod error;
 mod filter;
 mod limits;
@@ -20,6 +21,7 @@ mod lock;
 mod logs;
 mod model;
 mod open;
+mod planned;
 mod read;
 mod readers;
 mod reads;
@@ -42,10 +44,12 @@ pub use error::Error;
 pub use filter::{Choice, FlowRunFilter, FlowRunSort, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text};
 pub use logs::LINES_MAX as LOG_LINES_MAX;
 pub use model::{
-    Commit, Created, INPUT_BYTES_MAX, LOG_BYTES_MAX, LogRow, NewRun, NewSend, Parent, PoolLimits, QueueLimits,
-    RunState, SendId, SlotChange, Switch, TaskRow,
+    Commit, Created, DeploymentLimit, INPUT_BYTES_MAX, LOG_BYTES_MAX, LogRow, NewRun, NewSend, Parent, Planned,
+    PoolLimits, Progress, QueueLimits, RunState, SchedulePlan, SendId, SlotChange, SlotNews, Switch, TaskRow, WhenBusy,
 };
-pub use rows::{FlowRun, LiveRun, LogLine, OpenSend, PoolStatus, QueueStatus, SlotRow, StoredState, TaskRun};
+pub use rows::{
+    FlowRun, LiveRun, LogLine, OpenSend, PoolStatus, QueueStatus, ScheduleRow, SlotRow, StoredState, TaskRun,
+};
 pub use writer::Receipt;
 
 /// Name of the database in the state directory.
@@ -89,9 +93,9 @@ impl Settings {
 #[derive(Debug)]
 pub struct Opened {
     pub store: Store,
-    /// Runs that have got a slot, after the transaction that gave it. Each is told once per
-    /// admission, so never more than the limits of the pools allow.
-    pub admissions: mpsc::UnboundedReceiver<Vec<FlowRunId>>,
+    /// Runs that have got a slot, or have to go, after the transaction that decided so. Each is told
+    /// once per admission, so never more than the limits of the pools allow.
+    pub admissions: mpsc::UnboundedReceiver<Vec<SlotNews>>,
 }
 
 /// A handle; cheap to clone. The last one to go waits for the writer to finish what is queued.
@@ -200,13 +204,56 @@ impl Store {
     }
 
     /// Creates the run and makes its first commit, or finds the run that was created before with
-    /// the same flow and idempotency key; then nothing changes.
+    /// the same flow and idempotency key; then nothing changes. A run that a schedule has planned
+    /// is found by its id.
     ///
     /// # Errors
     /// When nothing of it was kept.
-    pub async fn create(&self, run: NewRun, first: Commit) -> Result<Created, Error> {
+    pub async fn create(&self, run: NewRun, planned: Option<Planned>, first: Commit) -> Result<Created, Error> {
         let first = Prepared::new(first);
-        self.write(move |writing| create::create(writing, &run, &first)).await
+        self.write(move |writing| create::create(writing, &run, planned, &first))
+            .await
+    }
+
+    /// Writes down how far schedules have come, with their next runs.
+    ///
+    /// # Errors
+    /// When nothing of it was kept.
+    pub async fn plan(&self, plans: Vec<SchedulePlan>) -> Result<(), Error> {
+        self.write(move |writing| planned::plan(writing, &plans)).await
+    }
+
+    /// Instants of a schedule are dealt with: planned runs that should have started by
+    /// `expected_until` and have not go away.
+    ///
+    /// # Errors
+    /// When it was not kept.
+    pub async fn pass(&self, schedule: uuid::Uuid, progress: Progress, expected_until: Timestamp) -> Result<(), Error> {
+        self.write(move |writing| planned::pass(writing, schedule, progress, expected_until))
+            .await
+    }
+
+    /// Forgets schedules, with their planned runs.
+    ///
+    /// # Errors
+    /// When it was not kept.
+    pub async fn forget_schedules(&self, schedules: Vec<uuid::Uuid>) -> Result<(), Error> {
+        self.write(move |writing| planned::forget(writing, &schedules)).await
+    }
+
+    /// Switches a deployment (`schedule` is `None`) or one of its schedules on or off, over the
+    /// definitions; survives restarts.
+    ///
+    /// # Errors
+    /// When it was not kept.
+    pub async fn set_deployment_switch(
+        &self,
+        deployment: uuid::Uuid,
+        schedule: Option<uuid::Uuid>,
+        active: bool,
+    ) -> Result<(), Error> {
+        self.write(move |writing| deployments::set_switch(writing, deployment, schedule, active))
+            .await
     }
 
     /// Keeps a definition under its digest; a second put changes nothing.
@@ -242,16 +289,21 @@ impl Store {
         self.write(move |writing| commit::drop_sends(writing, &ids)).await
     }
 
-    /// Replaces what the definitions say about work pools, and admits whom that lets in.
+    /// Replaces what the definitions say about the limits of work pools and deployments, and lets
+    /// on whom that lets on.
     ///
     /// # Errors
     /// When it was not kept.
-    pub async fn sync_pools(&self, pools: Vec<PoolLimits>) -> Result<(), Error> {
-        self.write(move |writing| limits::sync(writing, &pools)).await
+    pub async fn sync_limits(&self, pools: Vec<PoolLimits>, deployments: Vec<DeploymentLimit>) -> Result<(), Error> {
+        self.write(move |writing| {
+            limits::sync(writing, &pools)?;
+            deployments::sync(writing, &deployments)
+        })
+        .await
     }
 
     /// Sets what is `Some`, over the definitions, of a pool (`queue` is `None`) or one of its
-    /// queues; survives [`Store::sync_pools`] and restarts.
+    /// queues; survives [`Store::sync_limits`] and restarts.
     ///
     /// # Errors
     /// When it was not kept.

@@ -38,6 +38,8 @@ impl Outcome {
 pub struct HostBuilder {
     flows: String,
     config: String,
+    /// Settings below `plugins`, when the host has a plugin folder of its own.
+    plugins: Option<String>,
 }
 
 impl HostBuilder {
@@ -46,6 +48,14 @@ impl HostBuilder {
     pub fn config(mut self, yaml: &str) -> Self {
         self.config.push_str(yaml);
         self.config.push('\n');
+        self
+    }
+
+    /// A plugin folder of its own, with the shipped kinds and these settings below `plugins`.
+    #[must_use]
+    pub fn own_plugins(mut self, yaml: &str) -> Self {
+        let lines = yaml.lines().map(|line| format!("  {line}\n"));
+        self.plugins = Some(lines.collect());
         self
     }
 
@@ -71,14 +81,23 @@ impl HostBuilder {
     pub fn prepare(self) -> Host {
         let folder = tempfile::tempdir().expect("a folder");
         let at = folder.path();
+        let shipped = provided("GREPX_TEST_PLUGINS");
+        let dir = match &self.plugins {
+            None => shipped.clone(),
+            Some(_) => at.join("plugins"),
+        };
+        if self.plugins.is_some() {
+            copy_plugins(&shipped, &dir);
+        }
         let config = format!(
-            "database:\n  db_url: sqlite:///{}\nstore:\n  dir: {}\nplugins:\n  dir: {}\n  cache_dir: {}\n  key_file: {}\n{}",
+            "database:\n  db_url: sqlite:///{}\nstore:\n  dir: {}\nplugins:\n  dir: {}\n  cache_dir: {}\n  key_file: {}\n{}{}",
             at.join("grepx-master.db").display(),
             at.join("state").display(),
-            provided("GREPX_TEST_PLUGINS").display(),
+            dir.display(),
             // Compiled code is shared by all tests, as it would be by all starts of a host.
-            provided("GREPX_TEST_PLUGINS").join("target/cache").display(),
-            provided("GREPX_TEST_PLUGINS").join("target/cache.key").display(),
+            shipped.join("target/cache").display(),
+            shipped.join("target/cache.key").display(),
+            self.plugins.unwrap_or_default(),
             self.config
         );
         std::fs::write(at.join("config.yaml"), config).expect("the configuration");
@@ -91,6 +110,17 @@ impl HostBuilder {
         };
         let _ = host.cli(&["apply", "--create", "flows.yaml"]).success();
         host
+    }
+}
+
+fn copy_plugins(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a plugin folder");
+    for entry in std::fs::read_dir(from).expect("the shipped plugins") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "wasm") {
+            let name = path.file_name().expect("a name");
+            std::fs::copy(&path, to.join(name)).expect("copied");
+        }
     }
 }
 
@@ -117,12 +147,74 @@ impl Host {
         HostBuilder {
             flows: flows.to_owned(),
             config: String::new(),
+            plugins: None,
         }
     }
 
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The plugin folder of a host that has its own.
+    #[must_use]
+    pub fn plugins(&self) -> PathBuf {
+        self.folder().join("plugins")
+    }
+
+    /// `GET /api/plugins`.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    #[must_use]
+    pub fn all_plugins(&self) -> Vec<Value> {
+        let (status, all) = self.get("/plugins");
+        assert_eq!(status, 200, "{all}");
+        all.as_array().cloned().unwrap_or_default()
+    }
+
+    /// Digest of the build that serves the kind.
+    #[must_use]
+    pub fn build(&self, kind: &str) -> Option<String> {
+        let all = self.all_plugins();
+        let found = all
+            .into_iter()
+            .find(|one| one["kind"] == kind && one["state"] == "serving")?;
+        found["file"]["digest"].as_str().map(str::to_owned)
+    }
+
+    /// Posts bytes.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    #[must_use]
+    pub fn post_bytes(&self, path: &str, body: &[u8]) -> (u16, Value) {
+        let answer = self.agent.post(format!("{}{path}", self.url)).send(body);
+        read(answer)
+    }
+
+    /// Every fact of a run as the run database keeps it, in order.
+    ///
+    /// # Panics
+    /// When the database cannot be read.
+    #[must_use]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a look from outside at what the host has written"
+    )]
+    pub fn facts(&self, run: &str) -> Vec<Value> {
+        let path = self.folder().join("state/grepx-host.db");
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let database = rusqlite::Connection::open_with_flags(path, flags).expect("the run database");
+        let id = uuid::Uuid::parse_str(run).expect("an id");
+        let mut rows = database
+            .prepare("SELECT fact FROM facts WHERE run_id = ?1 ORDER BY seq")
+            .expect("a query");
+        let facts = rows.query_map([id.as_bytes().as_slice()], |row| row.get::<_, String>(0));
+        facts
+            .expect("rows")
+            .map(|fact| serde_json::from_str(&fact.expect("a text")).expect("a fact is JSON"))
+            .collect()
     }
 
     #[must_use]
@@ -208,6 +300,14 @@ impl Host {
     #[must_use]
     pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let answer = self.agent.post(format!("{}{path}", self.url)).send_json(body);
+        read(answer)
+    }
+
+    /// # Panics
+    /// When nobody answers.
+    #[must_use]
+    pub fn patch(&self, path: &str, body: &Value) -> (u16, Value) {
+        let answer = self.agent.patch(format!("{}{path}", self.url)).send_json(body);
         read(answer)
     }
 

@@ -3,7 +3,10 @@
 //!
 //! Waiting is always for something, and always bounded.
 
+mod guests;
 mod host;
+mod http_server;
+mod plugins;
 mod process;
 mod redis_server;
 mod worker;
@@ -11,7 +14,10 @@ mod worker;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use guests::{guest, shipped, variant};
 pub use host::{Host, HostBuilder, Outcome};
+pub use http_server::{Asked, HttpServer};
+pub use plugins::host_with;
 pub use process::Process;
 pub use redis_server::RedisServer;
 pub use worker::{Pool, Worker};

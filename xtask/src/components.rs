@@ -40,6 +40,18 @@ pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// The components that only tests load; the folder that they are in.
+pub(crate) fn build_guests(workspace: &Workspace) -> Result<PathBuf> {
+    wasm_target()?;
+    let target = workspace.target.join("guests");
+    let mut command = workspace.cargo();
+    command.args(["build", "--quiet", "--release", "--locked", "--target", WASM]);
+    command.args(["--manifest-path", "tests/guests/Cargo.toml", "--target-dir"]);
+    say(format_args!("Building the test guests for {WASM}"));
+    shell::run(command.arg(&target))?;
+    Ok(target.join(WASM).join("release"))
+}
+
 /// Adds the target that components are compiled for, if the toolchain lacks it.
 pub(crate) fn wasm_target() -> Result<()> {
     let mut list = Command::new("rustup");
@@ -139,7 +151,7 @@ fn install(component: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn replace(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn replace(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // Not *.wasm: whoever watches the folder must not take the half for the whole.
     let partial = target.with_extension(format!("partial-{}", std::process::id()));
     let written = fs::File::create(&partial)

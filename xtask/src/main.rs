@@ -11,6 +11,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod components;
+mod examples;
+mod scaffold;
 mod shell;
 mod suite;
 mod tidy;
@@ -29,7 +31,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build the task kinds for wasm32-wasip2 and put them into plugins/
-    BuildPlugins,
+    BuildPlugins {
+        /// Also the examples in Python and JavaScript, beside their sources; needs PyPI and npm
+        #[arg(long)]
+        examples: bool,
+    },
+    /// Make a crate for a new task kind in plugins/ and add it to the workspace
+    NewPlugin(scaffold::Args),
     /// Build everything, create the sample database if there is none, serve, and run one flow
     Up(up::Args),
     /// Set up what the tests need, then run all of them
@@ -39,7 +47,11 @@ enum Command {
         args: Vec<String>,
     },
     /// Measure the release binary on this machine: start, memory, latency, throughput
-    Bench,
+    Bench {
+        /// Which: `runs`, `schedules`, `plugins`
+        #[arg(default_value = "runs")]
+        what: String,
+    },
     /// Check the rules of the house that the compiler does not know
     Tidy {
         /// Check another checkout
@@ -60,10 +72,15 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::BuildPlugins => components::build(&Workspace::find()?),
+        Command::BuildPlugins { examples } => {
+            let workspace = Workspace::find()?;
+            components::build(&workspace)?;
+            if examples { examples::build(&workspace) } else { Ok(()) }
+        }
+        Command::NewPlugin(args) => scaffold::new_plugin(&Workspace::find()?, &args),
         Command::Up(args) => up::run(&Workspace::find()?, &args),
         Command::Test { args } => suite::run(&Workspace::find()?, &args),
-        Command::Bench => suite::bench(&Workspace::find()?),
+        Command::Bench { what } => suite::bench(&Workspace::find()?, &what),
         Command::Tidy { root: Some(root) } => tidy::run(&root),
         Command::Tidy { root: None } => tidy::run(&workspace::root()),
         Command::RunWhenReady(args) => up::trigger::run(&args),

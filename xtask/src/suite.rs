@@ -2,12 +2,13 @@
 //!
 //! Everything is tested by the programs that users run: the tests get the path of the built
 //! host, the folder of the built plugins and a Python environment with the real Celery, as
-//! environment variables. A test never builds, downloads or installs anything itself.
+//! environment variables. A test never downloads or installs anything itself, and builds nothing
+//! but the crates that the templates of new plugins make.
 
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::components;
 use crate::shell::{self, Exit, complain, say};
@@ -32,6 +33,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         );
     }
     components::build(workspace)?;
+    let guests = components::build_guests(workspace)?;
     // With the tests, so that the binary and they share one build of every dependency.
     shell::run(workspace.cargo().args(["build", "--workspace", "--all-targets"]))?;
 
@@ -59,7 +61,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         // What .config/nextest.toml does with a test group: whole programs are heavy.
         tests.args(["--", "--test-threads", "2"]);
     }
-    environment(&mut tests, workspace, &venv);
+    environment(&mut tests, workspace, &venv, &guests);
     tally.run(&mut tests, program)?;
     finish(&tally)
 }
@@ -74,9 +76,10 @@ fn runner(workspace: &Workspace, program: Program) -> Command {
     command
 }
 
-fn environment(tests: &mut Command, workspace: &Workspace, venv: &Path) {
+fn environment(tests: &mut Command, workspace: &Workspace, venv: &Path, guests: &Path) {
     tests
         .env("GREPX_TEST_VENV", venv)
+        .env("GREPX_TEST_GUESTS", guests)
         .env("GREPX_TEST_BIN", workspace.target.join("debug/grepx-host"))
         .env("GREPX_TEST_PLUGINS", workspace.root.join("plugins"));
 }
@@ -96,8 +99,15 @@ fn finish(tally: &Tally) -> Result<()> {
     }
 }
 
-/// Prints the figures of the release binary.
-pub(crate) fn bench(workspace: &Workspace) -> Result<()> {
+/// Prints figures of the release binary; `what` is an example of `tests/`.
+pub(crate) fn bench(workspace: &Workspace, what: &str) -> Result<()> {
+    if what == "plugins" {
+        return bench_plugins(workspace);
+    }
+    let program = workspace.root.join("tests/examples").join(what).with_extension("rs");
+    if !program.is_file() {
+        bail!("there is no benchmark {what:?}: they are the files of tests/examples");
+    }
     components::build(workspace)?;
     shell::run(
         workspace
@@ -107,8 +117,18 @@ pub(crate) fn bench(workspace: &Workspace) -> Result<()> {
     shell::run(
         workspace
             .cargo()
-            .args(["run", "--quiet", "--package", "grepx-tests", "--example", "bench"])
+            .args(["run", "--quiet", "--package", "grepx-tests", "--example", what])
             .env("GREPX_TEST_BIN", workspace.target.join("release/grepx-host"))
             .env("GREPX_TEST_PLUGINS", workspace.root.join("plugins")),
     )
+}
+
+/// Prints what calls of plugins cost beside wasmtime alone, then what swaps do under load.
+fn bench_plugins(workspace: &Workspace) -> Result<()> {
+    components::build(workspace)?;
+    let mut calls = workspace.cargo();
+    calls.args(["run", "--quiet", "--release", "--package", "grepx-host"]);
+    calls.args(["--example", "plugin_calls"]);
+    shell::run(calls.env("GREPX_TEST_PLUGINS", workspace.root.join("plugins")))?;
+    bench(workspace, "swaps")
 }

@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 
 use crate::shell::{self, Exit, say};
 
+mod docs;
 mod edges;
 mod exceptions;
 mod manifests;
@@ -77,6 +78,7 @@ fn check(root: &Path) -> Result<BTreeSet<Violation>> {
     violations.extend(edges::check(&sources));
     violations.extend(sizes::check(&sources, &exceptions::read(root)?));
     violations.extend(manifests::check(root)?);
+    violations.extend(docs::check(root)?);
     Ok(violations)
 }
 

@@ -68,6 +68,11 @@ fn unread(rejection: &BytesRejection) -> Error {
 }
 
 impl Body {
+    /// As it came, whatever it is.
+    pub(super) fn into_json(self) -> Value {
+        self.0
+    }
+
     /// What `read` makes of the fields.
     pub(super) fn read<T>(self, read: impl FnOnce(&mut Fields<'_>) -> T) -> Result<T, Error> {
         let mut faults = Vec::new();

@@ -1,35 +1,26 @@
-//! What the API asks of the runner. A trait, so that the answers of the API can be tested with a
-//! runner that refuses, is away, or has long since moved on.
+//! What the API asks of the runner and of the scheduler. A trait, so that the answers of the API
+//! can be tested with a runner that refuses, is away, or has long since moved on.
 
 use std::fmt;
 
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use grepx_engine::FlowRunId;
+use grepx_engine::{FlowRunId, Json, NodeId, Timestamp};
+use uuid::Uuid;
 
-use crate::runner::{Error, RunRequest, Runner, Triggered};
+use crate::runner::{Error, RunRequest, Triggered};
 
 pub trait Control: fmt::Debug + Send + Sync {
     fn trigger(&self, request: RunRequest) -> BoxFuture<'_, Result<Triggered, Error>>;
     fn cancel(&self, run: FlowRunId, reason: String) -> BoxFuture<'_, Result<(), Error>>;
     fn pause(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), Error>>;
     fn resume(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), Error>>;
-}
-
-impl Control for Runner {
-    fn trigger(&self, request: RunRequest) -> BoxFuture<'_, Result<Triggered, Error>> {
-        Self::trigger(self, request).boxed()
-    }
-
-    fn cancel(&self, run: FlowRunId, reason: String) -> BoxFuture<'_, Result<(), Error>> {
-        Self::cancel(self, run, reason).boxed()
-    }
-
-    fn pause(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), Error>> {
-        Self::pause(self, run).boxed()
-    }
-
-    fn resume(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), Error>> {
-        Self::resume(self, run).boxed()
-    }
+    fn signal(&self, run: FlowRunId, node: NodeId, name: String, payload: Json) -> BoxFuture<'_, Result<(), Error>>;
+    /// Lets the schedules follow what was switched; returns when they do.
+    fn sync_schedules(&self) -> BoxFuture<'_, ()>;
+    /// Makes a planned run ahead of its time; `None` when it is not planned any more.
+    fn make_planned(
+        &self,
+        schedule: Uuid,
+        expected_start: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<FlowRunId>, Error>>;
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::body::Body;
 use super::error::Error;
 use super::filter::{instant, uuid};
-use super::{ApiState, deployments, flow_runs, parameters};
+use super::{ApiState, deployments, flow_runs};
 use crate::runner::{RunRequest, Triggered};
 
 /// Characters of a name or of an idempotency key.
@@ -41,7 +41,8 @@ pub(super) async fn create_flow_run(
         .cloned()
         .ok_or_else(deployments::not_found)?;
     let merged = deployment.parameters_with(&sent.parameters);
-    parameters::check(&deployment, &merged)
+    deployment
+        .check_parameters(&merged)
         .map_err(|why| Error::Conflict(format!("Error creating flow run: {why}")))?;
     let mut tags = sent.tags;
     tags.extend(deployment.tags.iter().cloned());
@@ -59,9 +60,12 @@ pub(super) async fn create_flow_run(
         labels: sent.labels,
         work_queue: sent.work_queue,
         parent: None,
+        planned: None,
     };
     match state.runner.trigger(request).await? {
         Triggered::New(run) => Ok((StatusCode::CREATED, answer(&state, run).await?)),
+        // Only schedules skip.
+        Triggered::Skipped => Err(Error::Conflict("The deployment is busy and skips runs then.".into())),
         Triggered::Existing(run) => Ok((StatusCode::OK, answer(&state, run).await?)),
     }
 }

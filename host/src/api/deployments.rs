@@ -1,5 +1,7 @@
 //! Deployments of the catalog.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::Value;
@@ -19,7 +21,7 @@ pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<
         (DeploymentFilter::read_with_flows(fields), sort, Asked::read(fields))
     })?;
     let page = asked.page()?;
-    let catalog = state.catalog.load();
+    let catalog = state.catalog.load_full();
     let all = catalog.deployments.iter().map(AsRef::as_ref);
     let mut found: Vec<&Deployment> = all.filter(|one| wanted.accepts(one)).collect();
     match sort {
@@ -27,7 +29,9 @@ pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<
         Order::NameDesc => found.reverse(),
         Order::CreatedDesc => found.sort_by_key(|one| std::cmp::Reverse((one.created_at, one.row_id))),
     }
-    Ok(Json(cut(found, page).into_iter().map(wire::deployment).collect()))
+    let switches = state.store.deployment_switches().await?;
+    let shown = cut(found, page).into_iter().map(|one| wire::deployment(one, &switches));
+    Ok(Json(shown.collect()))
 }
 
 pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<Json<usize>, Error> {
@@ -42,19 +46,26 @@ pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<J
 }
 
 pub(super) async fn read(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
-    let id = uuid(&id).map_err(Error::Invalid)?;
-    let catalog = state.catalog.load();
-    let found = catalog.deployment_by_id(id).map(|one| wire::deployment(one));
-    found.map(Json).ok_or_else(not_found)
+    let found = find(&state, &id)?;
+    let switches = state.store.deployment_switches().await?;
+    Ok(Json(wire::deployment(&found, &switches)))
 }
 
 pub(super) async fn read_by_name(
     State(state): State<ApiState>,
     Path((flow, name)): Path<(String, String)>,
 ) -> Result<Json<Value>, Error> {
-    let catalog = state.catalog.load();
+    let catalog = state.catalog.load_full();
     let found = catalog.deployment(&name).filter(|one| one.flow.name == flow);
-    found.map(|one| Json(wire::deployment(one))).ok_or_else(not_found)
+    let found = found.ok_or_else(not_found)?;
+    let switches = state.store.deployment_switches().await?;
+    Ok(Json(wire::deployment(found, &switches)))
+}
+
+pub(super) fn find(state: &ApiState, id: &str) -> Result<Arc<Deployment>, Error> {
+    let id = uuid(id).map_err(Error::Invalid)?;
+    let found = state.catalog.load().deployment_by_id(id).cloned();
+    found.ok_or_else(not_found)
 }
 
 pub(super) fn not_found() -> Error {

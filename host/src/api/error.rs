@@ -16,6 +16,9 @@ pub(crate) enum Error {
     /// The request is understood and cannot be carried out.
     #[error("{0}")]
     Conflict(String),
+    /// Somebody else's to change, with the place to do it.
+    #[error("{0}")]
+    Forbidden(String),
     /// 422 with one sentence.
     #[error("{0}")]
     Invalid(String),
@@ -39,6 +42,7 @@ impl Error {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Invalid(_) | Self::Faults(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -76,7 +80,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::UnknownRun(_) => Self::NotFound("Flow run not found".into()),
-            store::Error::NotTerminal { .. } => Self::Conflict(error.to_string()),
+            store::Error::NotTerminal { .. } | store::Error::Planned(_) => Self::Conflict(error.to_string()),
             store::Error::QueueFull { .. }
             | store::Error::Busy { .. }
             | store::Error::Full { .. }
@@ -91,7 +95,7 @@ impl From<runner::Error> for Error {
     fn from(error: runner::Error) -> Self {
         match error {
             runner::Error::Store(error) => error.into(),
-            runner::Error::Draining => Self::Unavailable(error.to_string()),
+            runner::Error::Draining | runner::Error::ReadBack(_) => Self::Unavailable(error.to_string()),
             error => Self::Conflict(error.to_string()),
         }
     }

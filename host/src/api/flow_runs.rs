@@ -14,7 +14,7 @@ use super::{ApiState, wire};
 use crate::store::{FlowRun, FlowRunSort};
 
 /// A run that waits for a slot; the store knows who holds them.
-const WAITS_FOR_SLOT: &str = "AwaitingConcurrencySlot";
+const WAITS_FOR_SLOT: [&str; 3] = ["AwaitingConcurrencySlot", "Late", "Resuming"];
 
 pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<Json<Vec<Value>>, Error> {
     let catalog = state.catalog.load_full();
@@ -23,11 +23,15 @@ pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<
         (filter::flow_runs(fields, &catalog), sort, Asked::read(fields))
     })?;
     let found = state.store.flow_runs(wanted, sort, asked.page()?).await?;
+    with_reasons(&state, found).await.map(Json)
+}
+
+pub(super) async fn with_reasons(state: &ApiState, found: Vec<FlowRun>) -> Result<Vec<Value>, Error> {
     let mut runs = Vec::with_capacity(found.len());
     for run in found {
-        runs.push(with_reason(&state, run).await?);
+        runs.push(with_reason(state, run).await?);
     }
-    Ok(Json(runs))
+    Ok(runs)
 }
 
 pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<Json<u64>, Error> {
@@ -67,7 +71,7 @@ pub(super) async fn find(state: &ApiState, run: FlowRunId) -> Result<Value, Erro
 }
 
 async fn with_reason(state: &ApiState, mut run: FlowRun) -> Result<Value, Error> {
-    let waits = run.state.state_type == StateType::Scheduled && run.state.name == WAITS_FOR_SLOT;
+    let waits = run.state.state_type == StateType::Scheduled && WAITS_FOR_SLOT.contains(&run.state.name.as_str());
     if waits && let Some(reason) = state.store.reason_for(run.run.id).await? {
         run.reason = Some(reason);
     }

@@ -77,7 +77,19 @@ async fn cancel(state: &ApiState, run: &FlowRun, proposed: Proposed) -> Answer {
         return answer(state, run, false, Verdict::Reject(why.into())).await;
     }
     let reason = proposed.message.unwrap_or_else(|| CANCELLED_HERE.to_owned());
-    let verdict = match state.runner.cancel(run.run.id, reason).await {
+    let mut asked = state.runner.cancel(run.run.id, reason.clone()).await;
+    if let (Err(runner::Error::NotLive(_)), Some(schedule)) = (&asked, run.run.schedule_id) {
+        // Only planned so far: it is made now, so that it can be cancelled and stay so.
+        if state
+            .runner
+            .make_planned(schedule, run.run.expected_start)
+            .await?
+            .is_some()
+        {
+            asked = state.runner.cancel(run.run.id, reason).await;
+        }
+    }
+    let verdict = match asked {
         // What has not started needs no time to stop, and clients are told with these words.
         Ok(()) if before == StateType::Scheduled => {
             Verdict::Reject("Scheduled flow run: it is cancelled at once.".into())

@@ -1,7 +1,8 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use grepx_engine::{Json, StateType};
+use grepx_engine::{Json, NodeId, StateType};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::Readiness;
 use crate::runner;
@@ -259,6 +260,64 @@ async fn a_runner_that_stops_is_worth_another_try() {
     let answer = world.post(&path, json!({})).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.headers["retry-after"], "1");
+}
+
+#[tokio::test]
+async fn a_signal_is_brought_to_the_task_run() {
+    let world = World::new().await;
+    let run = world.run_in(StateType::Running, "Running").await;
+    let task = world.put_waiting_task(run).await;
+    let path = format!("/api/task_runs/{task}/signal/approve");
+    for payload in [json!({"by": "ann"}), json!(true), json!([1]), json!({})] {
+        let answer = world.post(&path, payload.clone()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        assert_eq!(answer.body["id"], task.to_string());
+        let (to, node, name, brought) = world.signals().pop().expect("one was brought");
+        assert_eq!((to, node, name.as_str()), (run, NodeId::task(0), "approve"));
+        assert_eq!(brought.to_value(), payload);
+    }
+}
+
+#[tokio::test]
+async fn a_signal_that_cannot_arrive_is_refused() {
+    let world = World::new().await;
+    let run = world.run_in(StateType::Running, "Running").await;
+    let task = world.put_waiting_task(run).await;
+    let at = |task: &str, name: &str| format!("/api/task_runs/{task}/signal/{name}");
+    for name in ["started:child", &"x".repeat(200), "a%2Fb"] {
+        let answer = world.post(&at(&task.to_string(), name), json!({})).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}");
+    }
+    let unknown = world.post(&at(&Uuid::nil().to_string(), "approve"), json!({})).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    let nonsense = world.post(&at("nonsense", "approve"), json!({})).await;
+    assert_eq!(nonsense.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(world.signals().is_empty());
+
+    let refusal = runner::Error::NotAwaited {
+        name: "no".to_owned(),
+        open: "it waits for approve".to_owned(),
+    };
+    world.refuse_with(refusal);
+    let answer = world.post(&at(&task.to_string(), "no"), json!({})).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    assert!(
+        answer.body["detail"]
+            .as_str()
+            .is_some_and(|why| why.ends_with("it waits for approve"))
+    );
+    world.refuse_with(runner::Error::ReadBack(run));
+    let answer = world.post(&at(&task.to_string(), "approve"), json!({})).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+
+    world.put_task(run, Json::null()).await;
+    let ended = world.post(&at(&task.to_string(), "approve"), json!({})).await;
+    assert_eq!(ended.status, StatusCode::CONFLICT);
+    assert!(
+        ended.body["detail"]
+            .as_str()
+            .is_some_and(|why| why.contains("has ended"))
+    );
 }
 
 /// Rows: state before, state asked for, HTTP status, status, state after.

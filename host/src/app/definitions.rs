@@ -1,27 +1,33 @@
 //! Keeps the catalog in step with the database: looked at often, swapped as a whole, and never lost
 //! because the database is away or half-written for a moment.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::config::Settings;
-use crate::definitions::{self, Catalog, Deployment, Problem, Rows, Source, Table};
+use crate::definitions::{
+    self, Catalog, Deployment, Overlap, Problem, Rows, ScheduleSpec, Source, Table, Timing, Timings,
+};
 use crate::plugins::Plugins;
-use crate::store::{PoolLimits, QueueLimits, Store};
+use crate::scheduler::Scheduler;
+use crate::store::{DeploymentLimit, PoolLimits, QueueLimits, Store, WhenBusy};
 
 use super::kinds::LoadedKinds;
+
+/// Schedules that one reading describes in the log.
+const DESCRIBED_MAX: usize = 50;
 
 pub(crate) struct Live {
     url: String,
     poll: Duration,
-    /// Whether the operator expects schedules to start runs.
-    schedules: bool,
     plugins: Plugins,
     store: Store,
     catalog: Arc<ArcSwap<Catalog>>,
     source: Option<Source>,
+    timings: Timings,
     /// What went wrong at the last look, so that it is told once.
     trouble: Option<String>,
     /// The plugins that the catalog was checked against.
@@ -40,11 +46,11 @@ impl Live {
         let mut live = Self {
             url: settings.database.db_url.clone(),
             poll: settings.scheduler.definitions_poll,
-            schedules: settings.scheduler.enabled,
             plugins: plugins.clone(),
             store: store.clone(),
             catalog: catalog.clone(),
             source: None,
+            timings: Timings::default(),
             trouble: None,
             checked_with: None,
         };
@@ -52,17 +58,21 @@ impl Live {
         live
     }
 
-    pub(crate) async fn watch(mut self) {
+    /// Looks for changes; the scheduler follows each of them.
+    pub(crate) async fn watch(mut self, scheduler: Scheduler) {
         let mut every = tokio::time::interval(self.poll);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            self.look().await;
+            if self.look().await {
+                scheduler.sync().await;
+            }
         }
     }
 
-    /// Reads again if something has changed.
-    async fn look(&mut self) {
+    /// Reads again if something has changed. True when the catalog is another one.
+    async fn look(&mut self) -> bool {
+        let began = std::time::Instant::now();
         let (mut source, url) = (self.source.take(), self.url.clone());
         let plugins_now = Some(self.plugins.kinds().generation());
         let force = plugins_now != self.checked_with;
@@ -71,27 +81,38 @@ impl Live {
             (source, rows)
         })
         .await;
-        let Ok((source, rows)) = read else { return };
+        let Ok((source, rows)) = read else { return false };
         self.source = source;
         match rows {
-            Ok(None) => self.recovered(),
+            Ok(None) => {
+                self.recovered();
+                false
+            }
             Ok(Some(rows)) => {
                 self.recovered();
                 self.checked_with = plugins_now;
-                self.swap(&rows).await;
+                self.swap(&rows, began).await;
+                true
             }
-            Err(error) => self.troubled(&error),
+            Err(error) => {
+                self.troubled(&error);
+                false
+            }
         }
     }
 
-    async fn swap(&mut self, rows: &Rows) {
-        let next = definitions::compile(rows, &LoadedKinds(self.plugins.clone()));
+    async fn swap(&mut self, rows: &Rows, began: std::time::Instant) {
+        let kinds = LoadedKinds {
+            plugins: self.plugins.clone(),
+            lenient: true,
+        };
+        let next = definitions::compile(rows, &kinds, &self.timings);
         let before = self.catalog.load_full();
-        tell(&before, &next, self.schedules);
-        if let Err(error) = self.store.sync_pools(limits(&next)).await {
+        tell(&before, &next, began.elapsed());
+        if let Err(error) = self.store.sync_limits(limits(&next), deployment_limits(&next)).await {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "the limits of the work pools were not taken over; it is tried again"
+                "the limits of work pools and deployments were not taken over; it is tried again"
             );
             self.checked_with = None;
         }
@@ -134,22 +155,16 @@ fn read(source: &mut Option<Source>, url: &str, force: bool) -> Result<Option<Ro
 }
 
 /// One line about the whole, and one for each problem that is new.
-fn tell(before: &Catalog, next: &Catalog, schedules: bool) {
+fn tell(before: &Catalog, next: &Catalog, took: Duration) {
     tracing::info!(
         flows = next.flows.len(),
         deployments = next.deployments.len(),
         work_pools = next.pools.len(),
         problems = next.problems.len(),
+        milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         "definitions loaded"
     );
-    let scheduled = |one: &&Arc<Deployment>| one.schedules.iter().any(|schedule| schedule.active);
-    let scheduled = next.deployments.iter().filter(scheduled).count();
-    if schedules && scheduled > 0 {
-        tracing::warn!(
-            deployments = scheduled,
-            "schedules are read and kept, but this release starts runs only when asked"
-        );
-    }
+    describe(before, next);
     for problem in next
         .problems
         .iter()
@@ -157,6 +172,36 @@ fn tell(before: &Catalog, next: &Catalog, schedules: bool) {
     {
         tracing::warn!(%problem, "definition problem");
     }
+}
+
+/// Schedules that are likely to mean something else than they seem to, in words, so that a shifted
+/// week is seen before it fires.
+fn describe(before: &Catalog, next: &Catalog) {
+    let known: HashSet<*const Timing> = timings(before).map(|(_, _, timing)| Arc::as_ptr(timing)).collect();
+    let mut described = 0_usize;
+    for (deployment, schedule, timing) in timings(next) {
+        let notes = timing.rule().notes();
+        if notes.is_empty() || known.contains(&Arc::as_ptr(timing)) {
+            continue;
+        }
+        described += 1;
+        if described <= DESCRIBED_MAX {
+            let name = format!("{}/{}", deployment.flow.name, deployment.name);
+            let (means, notes) = (timing.describe(), notes.join(" "));
+            tracing::info!(deployment = %name, schedule = %schedule.key, means, notes, "schedule");
+        }
+    }
+    if described > DESCRIBED_MAX {
+        let more = described - DESCRIBED_MAX;
+        tracing::info!(more, "further schedules: see `grepx-host deployment schedule ls`");
+    }
+}
+
+fn timings(catalog: &Catalog) -> impl Iterator<Item = (&Deployment, &ScheduleSpec, &Arc<Timing>)> {
+    catalog.deployments.iter().flat_map(|deployment| {
+        let schedules = deployment.schedules.iter();
+        schedules.filter_map(|schedule| Some((&**deployment, schedule, schedule.timing.as_ref().ok()?)))
+    })
 }
 
 fn limits(catalog: &Catalog) -> Vec<PoolLimits> {
@@ -179,4 +224,21 @@ fn limits(catalog: &Catalog) -> Vec<PoolLimits> {
                 .collect(),
         })
         .collect()
+}
+
+/// Deployments that limit their runs; an overlap that is not "enqueue" means one run at a time.
+fn deployment_limits(catalog: &Catalog) -> Vec<DeploymentLimit> {
+    let limited = catalog.deployments.iter().filter_map(|one| {
+        Some(DeploymentLimit {
+            id: one.id,
+            name: one.name.clone(),
+            concurrency_limit: one.live_runs_max()?,
+            when_busy: match one.overlap {
+                Overlap::Enqueue | Overlap::Skip => WhenBusy::Wait,
+                Overlap::CancelNew => WhenBusy::CancelNew,
+                Overlap::CancelRunning => WhenBusy::CancelRunning,
+            },
+        })
+    });
+    limited.collect()
 }

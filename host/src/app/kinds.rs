@@ -5,17 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::config::Settings;
+use crate::config::{self, SecretSource, Settings};
 use crate::definitions::{KindProblem, Kinds};
-use crate::plugins::{self, PluginSettings, Plugins, Role};
+use crate::plugins::{self, Grants, HostPattern, HttpGrant, PluginSettings, Plugins, Role, SecretGrant, Secrets};
 
 /// Answers for what is loaded now.
 #[derive(Debug, Clone)]
-pub(crate) struct LoadedKinds(pub(crate) Plugins);
+pub(crate) struct LoadedKinds {
+    pub(crate) plugins: Plugins,
+    /// Whether a kind whose plugin was removed is no mistake of the definitions: work of a host that
+    /// runs waits for it, or fails, as configured. A check says what is missing.
+    pub(crate) lenient: bool,
+}
 
 impl Kinds for LoadedKinds {
     fn check(&self, kind: &str, input: &Value, dynamic_inputs: bool) -> Result<(), KindProblem> {
-        let registry = self.0.kinds();
+        let registry = self.plugins.kinds();
         let known = || {
             registry
                 .iter()
@@ -25,6 +30,7 @@ impl Kinds for LoadedKinds {
         };
         match registry.kind(kind) {
             Some(found) if found.info.role != Role::Policy => {}
+            None if self.lenient && self.plugins.is_known(kind) => return Ok(()),
             _ => return Err(KindProblem::Unknown { known: known() }),
         }
         let problems = registry.validate(kind, input).err().unwrap_or_default();
@@ -69,29 +75,102 @@ pub(crate) fn plugin_settings(settings: &Settings) -> anyhow::Result<plugins::Se
     let mut per_plugin = BTreeMap::new();
     for kind in kinds {
         let limits = own.limits.get(kind);
-        let mut grants = Vec::new();
-        for text in own.grants.get(kind).into_iter().flatten() {
-            grants.push(text.parse().with_context(|| format!("plugins.grants.{kind}"))?);
-        }
         let one = PluginSettings {
             settings: kind_settings(settings, kind),
-            grants,
+            grants: grants(own, kind).with_context(|| format!("plugins.grants.{kind}"))?,
             call_timeout: limits.map(|limits| limits.call_timeout),
             memory_bytes: limits.map(|limits| limits.memory_bytes),
+            table_elements: limits.map(|limits| limits.table_elements),
+            instances: limits.map(|limits| limits.instances),
             max_output_bytes: limits.map(|limits| limits.output_bytes),
             max_input_bytes: limits.map(|limits| limits.input_bytes),
+            log_lines: limits.map(|limits| limits.log_lines),
+            log_bytes: limits.map(|limits| limits.log_bytes),
+            http_response_bytes: limits.map(|limits| limits.http_response_bytes),
+            http_timeout: limits.map(|limits| limits.http_timeout),
         };
         per_plugin.insert(kind.clone(), one);
     }
+    let usual = &own.defaults;
     Ok(plugins::Settings {
-        call_timeout: own.defaults.call_timeout,
-        memory_bytes: own.defaults.memory_bytes,
-        max_output_bytes: own.defaults.output_bytes,
-        max_input_bytes: own.defaults.input_bytes,
-        log_lines_per_call: own.log_lines_per_call,
+        archive_dir: own.archive_dir.clone(),
+        file_bytes: own.file_bytes,
+        settle: own.settle,
+        rescan: own.rescan,
+        call_timeout: usual.call_timeout,
+        memory_bytes: usual.memory_bytes,
+        table_elements: usual.table_elements,
+        instances: usual.instances,
+        max_output_bytes: usual.output_bytes,
+        max_input_bytes: usual.input_bytes,
+        log_lines_per_call: usual.log_lines,
         log_line_bytes: own.log_line_bytes,
+        log_bytes_per_call: usual.log_bytes,
+        http_response_bytes: usual.http_response_bytes,
+        http_timeout: usual.http_timeout,
         concurrent_calls: own.concurrent_calls,
         per_plugin,
+        secrets: secrets(settings)?,
         ..plugins::Settings::new(own.dir.clone(), own.cache_dir.clone(), own.key_file.clone())
     })
+}
+
+fn grants(own: &config::Plugins, kind: &str) -> anyhow::Result<Grants> {
+    let Some(given) = own.grants.get(kind) else {
+        return Ok(Grants::default());
+    };
+    let hosts = |hosts: &[String]| {
+        hosts
+            .iter()
+            .map(|host| host.parse())
+            .collect::<Result<Vec<HostPattern>, _>>()
+    };
+    let mut secrets = Vec::new();
+    for secret in &given.secrets {
+        secrets.push(SecretGrant {
+            name: secret.name.clone(),
+            hosts: hosts(&secret.hosts).context("secrets.hosts")?,
+        });
+    }
+    let value = |name: &String| own.environment.get(name).map(|value| value.0.clone());
+    Ok(Grants {
+        connections: given.connections.iter().cloned().collect(),
+        start_flow: given.start_flow,
+        http: match &given.http {
+            None => None,
+            Some(http) => Some(HttpGrant {
+                hosts: hosts(&http.hosts).context("http.hosts")?,
+                methods: http.methods.clone(),
+            }),
+        },
+        env: given.env.iter().map(|name| (name.clone(), value(name))).collect(),
+        secrets,
+        clock: given.clock,
+    })
+}
+
+/// The values, read once. One that is missing is a mistake when it is granted to a kind, so that
+/// it shows at the start and not in the first request.
+fn secrets(settings: &Settings) -> anyhow::Result<Secrets> {
+    let granted = |name: &String| {
+        let grants = settings.plugins.grants.values();
+        grants.flat_map(|one| &one.secrets).any(|one| one.name == *name)
+    };
+    let mut secrets = Secrets::default();
+    for (name, source) in settings.secrets.iter().filter(|(name, _)| granted(name)) {
+        let value = match source {
+            SecretSource::Variable { value: Some(value), .. } => value.0.clone(),
+            SecretSource::Variable { name: variable, .. } => anyhow::bail!(
+                "secrets.{name}: the environment variable {variable} is not set; set it, or take the secret's grants away"
+            ),
+            SecretSource::File(path) => {
+                let text = std::fs::read_to_string(path);
+                let text =
+                    text.with_context(|| format!("secrets.{name}: the file {} cannot be read", path.display()))?;
+                text.trim_end_matches(['\r', '\n']).to_owned()
+            }
+        };
+        secrets.insert(name, value).map_err(anyhow::Error::msg)?;
+    }
+    Ok(secrets)
 }

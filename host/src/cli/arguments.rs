@@ -33,13 +33,16 @@ pub(crate) enum Command {
     /// Start and show deployments
     #[command(subcommand)]
     Deployment(DeploymentCommand),
+    /// Try schedules out
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Show flows
     #[command(subcommand)]
     Flow(FlowCommand),
     /// Show and steer flow runs
     #[command(subcommand, name = "flow-run")]
     FlowRun(FlowRunCommand),
-    /// Show task runs
+    /// Show task runs and send them signals
     #[command(subcommand, name = "task-run")]
     TaskRun(TaskRunCommand),
     /// Show, pause and resume work pools
@@ -105,6 +108,82 @@ pub(crate) enum DeploymentCommand {
         /// `flow/deployment`, or the deployment's name
         name: String,
     },
+    /// Let the schedules of a deployment start nothing; it can still be started by hand
+    Pause {
+        /// `flow/deployment`, or the deployment's name
+        name: String,
+    },
+    /// Let the schedules of a deployment start runs again, from now on
+    Resume {
+        /// `flow/deployment`, or the deployment's name
+        name: String,
+    },
+    /// Show, pause and resume single schedules
+    #[command(subcommand)]
+    Schedule(DeploymentScheduleCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeploymentScheduleCommand {
+    /// List the schedules of a deployment, or of all
+    Ls {
+        /// `flow/deployment`, or the deployment's name
+        name: Option<String>,
+    },
+    /// Let a schedule start nothing
+    Pause(OneSchedule),
+    /// Let a schedule start runs again, from now on
+    Resume(OneSchedule),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneSchedule {
+    /// `flow/deployment`, or the deployment's name
+    pub(crate) name: String,
+    /// Slug or id; not needed when the deployment has one schedule
+    pub(crate) schedule: Option<String>,
+    /// Every schedule of the deployment
+    #[arg(long, conflicts_with = "schedule")]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScheduleCommand {
+    /// Show when a rule, or a deployment, starts runs
+    Preview(Preview),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    grepx-host schedule preview cron \"30 15 * * 1-5\" --timezone Asia/Kolkata\n  \
+    grepx-host schedule preview interval 15m --anchor 2026-01-01T09:00:00Z\n  \
+    grepx-host schedule preview rrule \"FREQ=WEEKLY;BYDAY=MO,FR\" -n 5\n  \
+    grepx-host schedule preview nightly/nightly-deployment\n  \
+    grepx-host schedule preview --type cron --config '{\"cron_string\": \"0 9 * * 1\"}'")]
+pub(crate) struct Preview {
+    /// cron, interval or rrule; or the name of a deployment
+    #[arg(required_unless_present = "type")]
+    pub(crate) what: Option<String>,
+    /// The rule: a cron expression, seconds or a duration such as 15m, or a recurrence rule
+    pub(crate) rule: Option<String>,
+    /// Name of the time zone database [default: UTC]
+    #[arg(long, short = 'z', value_name = "ZONE")]
+    pub(crate) timezone: Option<String>,
+    /// What an interval counts from [default: 2020-01-01T00:00 in the zone]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) anchor: Option<String>,
+    /// Whether day of month and day of week of a cron rule are alternatives [default: true]
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) day_or: Option<bool>,
+    /// First moment, RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// How many
+    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) n: u16,
+    /// schedule_type of a row; --config is then its schedule_config, as JSON
+    #[arg(long, value_name = "TYPE", conflicts_with_all = ["what", "rule", "timezone", "anchor", "day_or"])]
+    pub(crate) r#type: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +264,15 @@ pub(crate) enum TaskRunCommand {
     Ls(TaskRuns),
     /// Show a task run, with its result
     Inspect { id: String },
+    /// Send a signal to a task run that waits for it, such as an approval
+    Signal {
+        id: String,
+        /// approve, reject, decide, or what else its kind waits for
+        name: String,
+        /// What goes with it, as JSON
+        #[arg(long, value_name = "JSON", default_value = "{}")]
+        data: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -218,6 +306,45 @@ pub(crate) enum PluginCommand {
     Ls,
     /// Show a task kind
     Inspect { kind: String },
+    /// Make a crate for a new task kind, with the guest crate beside it
+    New(crate::cli::commands::plugin::new::New),
+    /// Check a component and put it into the plugin folder
+    Install {
+        file: PathBuf,
+        /// Name in the folder [default: the file that has its kind, else KIND.wasm]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Let the build serve again that served a task kind before; done twice, the present one is back
+    Rollback { kind: String },
+    /// Show what a component is, what it imports, and what it would need granted
+    Check { file: PathBuf },
+    /// Call a task kind once, or play a durable one to its end in virtual time
+    Run(PluginRun),
+    /// Call every kind of a component with inputs that it was not made for
+    Test {
+        file: PathBuf,
+        /// A further input, as a JSON document
+        #[arg(long, value_name = "JSON")]
+        input: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginRun {
+    pub(crate) kind: String,
+    /// The component that has the kind [default: the plugin folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// The task's document: {"kwargs": {…}, "config": {…}}
+    #[arg(long, value_name = "JSON")]
+    pub(crate) input: Option<String>,
+    /// A signal that comes when it is waited for
+    #[arg(long, value_name = "NAME=JSON", value_parser = pair)]
+    pub(crate) signal: Vec<(String, String)>,
+    /// What a reply or a child run of that command's key brings
+    #[arg(long, value_name = "KEY=JSON", value_parser = pair)]
+    pub(crate) answer: Vec<(String, String)>,
 }
 
 #[derive(Debug, Subcommand)]

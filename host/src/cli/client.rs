@@ -64,6 +64,11 @@ impl Client {
         self.answer(sent)
     }
 
+    pub(crate) fn post_bytes(&self, path: &str, body: &[u8]) -> Result<Value, Failure> {
+        let request = self.agent.post(self.at(path)).content_type("application/wasm");
+        self.answer(request.send(body))
+    }
+
     pub(crate) fn patch(&self, path: &str, body: &Value) -> Result<(), Failure> {
         let sent = self.agent.patch(self.at(path)).send_json(body);
         self.answer(sent).map(|_| ())

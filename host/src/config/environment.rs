@@ -10,6 +10,8 @@ use super::{ConfigError, Origin};
 
 /// Nesting of defaults at most.
 const DEPTH_MAX: usize = 16;
+/// `${secret:name}` is no variable with a default.
+const SECRET: &str = "secret";
 
 /// The variables that a configuration may use.
 #[derive(Debug, Default)]
@@ -104,6 +106,13 @@ impl Variables {
             Some((name, default)) => (name, Some(default)),
             None => (inner, None),
         };
+        if name == SECRET && default.is_some() {
+            // Not a variable: who calls a plugin puts a placeholder in its place.
+            done.text.push_str("${");
+            done.text.push_str(inner);
+            done.text.push('}');
+            return Ok(());
+        }
         let shaped = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !shaped {
             return Err(format!(

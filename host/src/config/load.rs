@@ -87,7 +87,7 @@ impl Settings {
                 mistakes.push(Mistake::new(Path::new("command line"), None, message));
             }
         }
-        let mut resolver = Resolver::new(file, found, mistakes);
+        let mut resolver = Resolver::new(file, variables, found, mistakes);
         let settings = resolver.settings();
         resolver.finish(settings)
     }

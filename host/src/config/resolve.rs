@@ -6,29 +6,34 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::environment::Variables;
 use super::mask::mask;
 use super::shape::{Found, Given};
 use super::{
-    App, ConfigError, Connection, Database, Durability, Limits, LogFormat, Logging, Origin, PluginLimits, Plugins,
-    Prefect, ReportLine, Scheduler, Server, Settings, Store,
+    App, ConfigError, Connection, Database, Durability, Grants, Limits, LogFormat, Logging, Masked, Origin,
+    PluginLimits, Plugins, Prefect, ReportLine, Scheduler, SecretSource, Server, Settings, Store, WhenMissing,
 };
 use crate::yaml::{Mistake, Mistakes};
 
 const MIB: u64 = 1 << 20;
 const API_URL: &str = "http://127.0.0.1:4200/api";
 const PORT: u16 = 4200;
+/// Of kinds that may ask other servers.
+const HTTP_CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) struct Resolver<'a> {
     file: &'a Path,
+    variables: &'a Variables,
     found: Found,
     mistakes: Vec<Mistake>,
     report: Vec<ReportLine>,
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(file: &'a Path, found: Found, mistakes: Vec<Mistake>) -> Self {
+    pub(super) fn new(file: &'a Path, variables: &'a Variables, found: Found, mistakes: Vec<Mistake>) -> Self {
         Self {
             file,
+            variables,
             found,
             mistakes,
             report: Vec::new(),
@@ -75,6 +80,7 @@ impl<'a> Resolver<'a> {
             server,
             store,
             connections,
+            secrets: self.secrets(),
             scheduler: Scheduler {
                 enabled: self.flag(&["scheduler", "enabled"], true),
                 definitions_poll: Duration::from_millis(self.integer(&["scheduler", "definitions_poll_ms"], 500)),
@@ -146,12 +152,27 @@ impl<'a> Resolver<'a> {
         let key_file = self.derived(&["plugins", "key_file"], &under("plugin-cache.key"), "store.dir");
         let concurrent_calls = self.integer(&["plugins", "concurrent_calls"], 64);
         let lines = self.integer(&["plugins", "log_lines_per_call"], 1000);
+        let archive_dir = self.derived(&["plugins", "archive_dir"], &under("plugin-builds"), "store.dir");
+        let file_bytes = usize_of(self.integer(&["plugins", "file_mb"], 64).saturating_mul(MIB));
+        let settle = Duration::from_millis(self.integer(&["plugins", "settle_ms"], 250));
+        let rescan = Duration::from_millis(self.integer(&["plugins", "rescan_ms"], 1000));
+        let collect = self.seconds(&["plugins", "collect_seconds"], 60);
+        let when_missing = match self.text(&["plugins", "when_missing"], "wait").as_str() {
+            "fail" => WhenMissing::Fail,
+            _ => WhenMissing::Wait,
+        };
         let log_line_bytes = self.size(&["plugins", "log_line_bytes"], 8 * 1024);
         let basic = PluginLimits {
             call_timeout: Duration::from_secs(5),
             memory_bytes: 256 << 20,
             input_bytes: 16 << 20,
             output_bytes: 16 << 20,
+            table_elements: 20_000,
+            instances: 200,
+            log_lines: u32::try_from(lines).unwrap_or(1000),
+            log_bytes: 1 << 20,
+            http_response_bytes: 16 << 20,
+            http_timeout: Duration::from_secs(30),
         };
         let defaults = self.plugin_limits(&["plugins", "defaults"], basic, &Origin::Default);
         let mut limits = BTreeMap::new();
@@ -164,6 +185,8 @@ impl<'a> Resolver<'a> {
                 self.plugin_limits(&["plugins", "limits", &kind], defaults, &origin),
             );
         }
+        let grants = self.grants(connections);
+        self.more_time(&grants, &mut limits, defaults);
         let mut settings = BTreeMap::new();
         for kind in self.names(&["plugins", "settings"]) {
             let value = self.value(&["plugins", "settings", &kind], json!({}), Origin::Default);
@@ -174,20 +197,91 @@ impl<'a> Resolver<'a> {
             dir,
             cache_dir: cache_dir.into(),
             key_file: key_file.into(),
+            archive_dir: archive_dir.into(),
+            file_bytes,
+            settle,
+            rescan,
+            collect,
+            when_missing,
             concurrent_calls: u32::try_from(concurrent_calls).unwrap_or(64),
-            log_lines_per_call: u32::try_from(lines).unwrap_or(1000),
             log_line_bytes,
             defaults,
             limits,
             settings,
-            grants: self.grants(connections),
+            environment: self.environment(&grants),
+            grants,
         }
     }
 
+    /// A call that asks other servers waits for them; unless its own limit is given, it may.
+    fn more_time(
+        &self,
+        grants: &BTreeMap<String, Grants>,
+        limits: &mut BTreeMap<String, PluginLimits>,
+        defaults: PluginLimits,
+    ) {
+        for (kind, _) in grants.iter().filter(|(_, grants)| grants.http.is_some()) {
+            if self.given(&["plugins", "limits", kind, "call_timeout_ms"]).is_none() {
+                let own = limits.entry(kind.clone()).or_insert(defaults);
+                own.call_timeout = own.call_timeout.max(HTTP_CALL_TIMEOUT);
+            }
+        }
+    }
+
+    fn environment(&self, grants: &BTreeMap<String, Grants>) -> BTreeMap<String, Masked> {
+        let names = grants.values().flat_map(|grants| &grants.env);
+        names
+            .filter_map(|name| Some((name.clone(), Masked(self.variables.get(name)?.0.to_owned()))))
+            .collect()
+    }
+
+    fn secrets(&mut self) -> BTreeMap<String, SecretSource> {
+        let mut secrets = BTreeMap::new();
+        for name in self.names(&["secrets"]) {
+            let path = ["secrets", name.as_str()];
+            let (variable, file) = (
+                self.text(&[path[0], path[1], "env"], ""),
+                self.text(&[path[0], path[1], "file"], ""),
+            );
+            let shaped = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+            if !shaped {
+                self.mistake(
+                    &path,
+                    format!("{name:?} is no name of a secret: use letters, digits and _-."),
+                );
+            }
+            let source = match (variable.as_str(), file.as_str()) {
+                ("", "") => None,
+                (variable, "") => Some(SecretSource::Variable {
+                    name: variable.to_owned(),
+                    value: self.variables.get(variable).map(|(value, _)| Masked(value.to_owned())),
+                }),
+                ("", file) => Some(SecretSource::File(file.into())),
+                _ => None,
+            };
+            match source {
+                Some(source) => {
+                    secrets.insert(name, source);
+                }
+                None => {
+                    let message =
+                        format!("secrets.{name} has to be {{env: VARIABLE}} or {{file: PATH}}, one of the two");
+                    self.mistake(&path, message);
+                }
+            }
+        }
+        secrets
+    }
+
     /// Nothing is granted but what the shipped kinds cannot work without.
-    fn grants(&mut self, connections: &BTreeMap<String, Connection>) -> BTreeMap<String, Vec<String>> {
+    fn grants(&mut self, connections: &BTreeMap<String, Connection>) -> BTreeMap<String, Grants> {
         let all: Vec<String> = connections.keys().map(|name| format!("connection:{name}")).collect();
-        let shipped = [("celery", all), ("subflow", vec!["start-flow".to_owned()])];
+        // The last one loads so, and may ask nobody: which hosts is the operator's to say.
+        let shipped = [
+            ("celery", json!(all)),
+            ("subflow", json!(["start-flow"])),
+            ("http", json!({"http": []})),
+        ];
         let mut kinds: BTreeSet<String> = self.names(&["plugins", "grants"]);
         kinds.extend(shipped.iter().map(|(kind, _)| (*kind).to_owned()));
         let mut grants = BTreeMap::new();
@@ -196,9 +290,18 @@ impl<'a> Resolver<'a> {
                 .iter()
                 .find(|(name, _)| *name == kind)
                 .map(|(_, grants)| grants.clone());
-            let default = Value::from(default.unwrap_or_default());
-            let value = self.value(&["plugins", "grants", &kind], default, Origin::Default);
-            grants.insert(kind, texts(&value));
+            let default = default.unwrap_or_else(|| json!([]));
+            let path = ["plugins", "grants", &kind];
+            let value = self.value(&path, default, Origin::Default);
+            match Grants::read(&value) {
+                Ok(read) => {
+                    grants.insert(kind, read);
+                }
+                Err(reason) => {
+                    let message = format!("plugins.grants.{kind}: {reason}");
+                    self.mistake(&path, message);
+                }
+            }
         }
         grants
     }
@@ -215,6 +318,15 @@ impl<'a> Resolver<'a> {
             memory_bytes: usize_of(number("memory_mb", default.memory_bytes as u64 / MIB).saturating_mul(MIB)),
             input_bytes: usize_of(number("input_bytes", default.input_bytes as u64)),
             output_bytes: usize_of(number("output_bytes", default.output_bytes as u64)),
+            table_elements: usize_of(number("table_elements", default.table_elements as u64)),
+            instances: usize_of(number("instances", default.instances as u64)),
+            log_lines: u32::try_from(number("log_lines", default.log_lines.into())).unwrap_or(u32::MAX),
+            log_bytes: usize_of(number("log_bytes", default.log_bytes as u64)),
+            http_response_bytes: usize_of(number("http_response_bytes", default.http_response_bytes as u64)),
+            http_timeout: Duration::from_millis(number(
+                "http_timeout_ms",
+                u64::try_from(default.http_timeout.as_millis()).unwrap_or(u64::MAX),
+            )),
         }
     }
 
@@ -352,14 +464,6 @@ impl<'a> Resolver<'a> {
 
 fn usize_of(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-fn texts(value: &Value) -> Vec<String> {
-    let items: &[Value] = value.as_array().map_or(&[], Vec::as_slice);
-    items
-        .iter()
-        .filter_map(|item| item.as_str().map(str::to_owned))
-        .collect()
 }
 
 /// The port that an `http` or `https` URL writes. One that writes none is likely a proxy's, so it

@@ -23,12 +23,14 @@ pub(super) enum Shape {
     List(&'static Shape),
     /// A JSON object; nothing in it is known here.
     Free,
+    /// A JSON object or array; who takes it knows what is in it.
+    Tree,
     Section(&'static [(&'static str, &'static Shape)]),
     /// Any name, and the same below each.
     Each(&'static Shape),
 }
 
-use Shape::{Each, Flag, Free, Integer, List, Section, Text, Word};
+use Shape::{Each, Flag, Free, Integer, List, Section, Text, Tree, Word};
 
 const SECONDS: &Shape = &Integer {
     min: 0,
@@ -49,7 +51,21 @@ const PLUGIN_LIMITS: &Shape = &Section(&[
     ("memory_mb", &Integer { min: 1, max: 4096 }),
     ("input_bytes", BYTES),
     ("output_bytes", BYTES),
+    (
+        "table_elements",
+        &Integer {
+            min: 1,
+            max: 10_000_000,
+        },
+    ),
+    ("instances", &Integer { min: 1, max: 10_000 }),
+    ("log_lines", COUNT),
+    ("log_bytes", BYTES),
+    ("http_response_bytes", BYTES),
+    ("http_timeout_ms", MILLISECONDS),
 ]);
+
+const SECRET: &Shape = &Section(&[("env", &Text), ("file", &Text)]);
 
 const CONNECTION: &Shape = &Section(&[
     ("broker_url", &Text),
@@ -89,16 +105,23 @@ pub(super) const ROOT: &Shape = &Section(&[
             ("dir", &Text),
             ("cache_dir", &Text),
             ("key_file", &Text),
+            ("archive_dir", &Text),
+            ("file_mb", &Integer { min: 1, max: 1024 }),
+            ("settle_ms", MILLISECONDS),
+            ("rescan_ms", MILLISECONDS),
+            ("collect_seconds", &Integer { min: 1, max: 86_400 }),
+            ("when_missing", &Word(&["wait", "fail"])),
             ("concurrent_calls", &Integer { min: 1, max: 10_000 }),
             ("log_lines_per_call", COUNT),
             ("log_line_bytes", BYTES),
             ("defaults", PLUGIN_LIMITS),
             ("limits", &Each(PLUGIN_LIMITS)),
             ("settings", &Each(&Free)),
-            ("grants", &Each(&List(&Text))),
+            ("grants", &Each(&Tree)),
         ]),
     ),
     ("connections", &Each(CONNECTION)),
+    ("secrets", &Each(SECRET)),
     (
         "scheduler",
         &Section(&[
@@ -165,7 +188,7 @@ impl Walk<'_> {
                     self.below(&key.text, value, shape, path);
                 }
             }
-            (Free, Yaml::Map(_)) => self.free(node, path),
+            (Free | Tree, Yaml::Map(_)) | (Tree, Yaml::List(_)) => self.free(node, path),
             (List(shape), Yaml::List(items)) => self.list(node, items, shape, path),
             (Text | Integer { .. } | Flag | Word(_), Yaml::Scalar { text, plain }) => {
                 if let Some((value, origin)) = self.scalar(node, text, *plain, shape, path) {
@@ -316,6 +339,7 @@ impl Shape {
             Word(words) => format!("one of {}", words.join(", ")),
             List(_) => "a list".to_owned(),
             Free | Section(_) | Each(_) => "a mapping".to_owned(),
+            Tree => "a list or a mapping".to_owned(),
         }
     }
 

@@ -77,7 +77,7 @@ fn the_configuration_of_the_original_loads_unchanged() {
     assert_eq!(settings.store.dir, PathBuf::from("./.prefect"));
     let celery = &settings.connections["celery"];
     assert_eq!(celery.broker_url, "redis://localhost:6379/0");
-    assert_eq!(settings.plugins.grants["celery"], ["connection:celery"]);
+    assert_eq!(settings.plugins.grants["celery"].connections, ["celery"]);
     assert_eq!(settings.limits.result_bytes, 8 << 20);
 }
 
@@ -222,8 +222,8 @@ fn connections_and_plugin_limits_fill_up() {
         (http.call_timeout, http.memory_bytes),
         (Duration::from_secs(9), 64 << 20)
     );
-    assert_eq!(settings.plugins.grants["celery"], ["connection:two"]);
-    assert_eq!(settings.plugins.grants["subflow"], ["start-flow"]);
+    assert_eq!(settings.plugins.grants["celery"].connections, ["two"]);
+    assert!(settings.plugins.grants["subflow"].start_flow);
 }
 
 #[test]

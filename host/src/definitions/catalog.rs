@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::Problem;
+use super::{Problem, Timing};
 
 /// All ids of definitions are version 5 UUIDs in here: the same on every host and after every
 /// restart, so that links and `idempotency_key`s survive.
@@ -70,8 +70,8 @@ pub struct Deployment {
     pub catch_up_window_seconds: Option<u64>,
 }
 
-/// One way in which a deployment starts by itself. Only the shape is checked here.
-#[derive(Debug, Clone, PartialEq)]
+/// One way in which a deployment starts by itself.
+#[derive(Debug, Clone)]
 pub struct ScheduleSpec {
     /// Unique in its deployment: `slug` of the row, else `schedule` for the columns
     /// `schedule_type`/`schedule_config` and `schedule-<n>` in the list.
@@ -83,6 +83,8 @@ pub struct ScheduleSpec {
     /// On top of the deployment's parameters.
     pub parameters: Map<String, Value>,
     pub active: bool,
+    /// When it fires; or why it never does, which is a problem of the catalog, too.
+    pub timing: Result<Arc<Timing>, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +93,37 @@ pub enum ScheduleType {
     Cron,
     Interval,
     Rrule,
+}
+
+impl ScheduleType {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cron => "cron",
+            Self::Interval => "interval",
+            Self::Rrule => "rrule",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "cron" => Some(Self::Cron),
+            "interval" => Some(Self::Interval),
+            "rrule" => Some(Self::Rrule),
+            _ => None,
+        }
+    }
+
+    /// Keys of `schedule_config` that mean something to the rule.
+    #[must_use]
+    pub const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Cron => &["cron_string", "cron", "day_or", "timezone"],
+            Self::Interval => &["interval_seconds", "interval", "anchor_date", "timezone"],
+            Self::Rrule => &["rrule", "timezone"],
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -164,6 +197,24 @@ impl Catalog {
     #[must_use]
     pub fn flow_by_id(&self, id: Uuid) -> Option<&Arc<Flow>> {
         self.flows.values().find(|one| one.id == id)
+    }
+}
+
+impl Deployment {
+    /// Whether its schedules fire, as far as it is concerned; `switch` is what was set at run time.
+    #[must_use]
+    pub fn is_active(&self, switch: Option<bool>) -> bool {
+        switch.unwrap_or(!self.paused)
+    }
+
+    /// Flow runs that may be live at once; `None` without a limit. Without a limit of its own a
+    /// deployment with an overlap rule has one at a time.
+    #[must_use]
+    pub fn live_runs_max(&self) -> Option<u32> {
+        match self.overlap {
+            Overlap::Enqueue => self.concurrency_limit,
+            _ => Some(self.concurrency_limit.unwrap_or(1)),
+        }
     }
 }
 

@@ -8,12 +8,13 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
 use super::row::{Row, Rows};
-use super::{Catalog, Flow, Problem, Severity, Table};
+use super::{Catalog, Flow, Problem, Severity, Table, Timings};
 
 mod deployment;
 mod flow;
 mod kind;
 mod pool;
+mod schedule;
 mod task;
 
 /// What the plugins know about kinds.
@@ -35,15 +36,16 @@ pub enum KindProblem {
     Input(Vec<String>),
 }
 
-/// Judges all rows.
+/// Judges all rows. `timings` remembers schedules from one reading to the next.
 #[must_use]
-pub fn compile(rows: &Rows, kinds: &dyn Kinds) -> Catalog {
-    let mut compiler = Compiler::new(rows, kinds);
+pub fn compile(rows: &Rows, kinds: &dyn Kinds, timings: &Timings) -> Catalog {
+    let mut compiler = Compiler::new(rows, kinds, timings);
     compiler.missing_tables();
     let queues = compiler.queues_in_use();
     let pools = compiler.pools(&queues);
     let flows = compiler.flows();
     let deployments = compiler.deployments(&flows, &pools);
+    timings.tidy();
     let mut problems = compiler.problems;
     problems.sort_by_key(|problem| (problem.table, problem.row_id));
     Catalog {
@@ -58,6 +60,7 @@ pub fn compile(rows: &Rows, kinds: &dyn Kinds) -> Catalog {
 struct Compiler<'a> {
     rows: &'a Rows,
     kinds: &'a dyn Kinds,
+    timings: &'a Timings,
     /// Flows by `id`.
     flow_rows: BTreeMap<i64, &'a Row>,
     /// Tasks by name, inactive ones too.
@@ -87,7 +90,7 @@ impl Blame {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(rows: &'a Rows, kinds: &'a dyn Kinds) -> Self {
+    fn new(rows: &'a Rows, kinds: &'a dyn Kinds, timings: &'a Timings) -> Self {
         let by_id = |row: &'a Row| Some((row.id()?, row));
         let mut task_rows: HashMap<&str, Vec<&Row>> = HashMap::new();
         for row in rows.table(Table::Tasks) {
@@ -98,6 +101,7 @@ impl<'a> Compiler<'a> {
         Self {
             rows,
             kinds,
+            timings,
             flow_rows: rows.table(Table::Flows).iter().filter_map(by_id).collect(),
             task_rows,
             problems: Vec::new(),

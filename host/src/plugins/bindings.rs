@@ -34,6 +34,15 @@ pub(super) mod policy {
     });
 }
 
+/// What a component may import beside its world.
+pub(super) mod extra {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "with-secrets",
+    });
+}
+
 pub(super) use activity::grepx::plugin::{log, types};
 pub(super) use durable::exports::grepx::plugin::durable as steps;
+pub(super) use extra::grepx::plugin::secrets;
 pub(super) use policy::exports::grepx::plugin::policy as judge;

@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use tokio::sync::Semaphore;
@@ -15,18 +16,18 @@ use wasmtime_wasi::I32Exit;
 use super::call_log::CallLog;
 use super::counters::Counters;
 use super::failure::Failure;
-use super::guest::{self, Guest, MemoryLimit, World};
+use super::guest::{self, Guest, MemoryLimit, Rights, World};
 use super::meter::{Meter, Overtime};
 use super::settings::Limits;
 use super::types::LogSink;
 
 /// Who is called and within what.
 pub(super) struct Call<'a> {
-    pub(super) kind: &'a str,
     pub(super) engine: &'a Engine,
     pub(super) turns: &'a Semaphore,
     pub(super) limits: &'a Limits,
     pub(super) counters: &'a Counters,
+    pub(super) rights: &'a Rights,
     pub(super) world: World,
     pub(super) sink: Arc<dyn LogSink>,
 }
@@ -37,21 +38,32 @@ pub(super) async fn call<T, F>(call: Call<'_>, body: impl FnOnce(Store<Guest>) -
 where
     F: Future<Output = wasmtime::Result<T>> + Send,
 {
+    let asked = Instant::now();
+    let kind: &str = &call.rights.kind;
     let _turn = call.turns.acquire().await.map_err(|_| Failure::Host {
-        kind: call.kind.to_owned(),
+        kind: kind.to_owned(),
         message: "the host is stopping".to_owned(),
     })?;
-    let log = CallLog::new(call.sink, call.limits);
-    let mut store = guest::store(call.engine, call.limits, call.world, Arc::clone(&log));
+    let started = Instant::now();
+    call.counters.start(started - asked);
+    let log = CallLog::new(call.sink, call.limits, Arc::clone(&call.rights.secrets));
+    let memory = Arc::new(AtomicUsize::new(0));
+    let mut store = guest::store(
+        call.engine,
+        call.limits,
+        call.world,
+        call.rights,
+        Arc::clone(&log),
+        Arc::clone(&memory),
+    );
     let meter = Meter::new(call.limits.call_timeout);
     meter.arm(&mut store);
 
-    call.counters.start();
-    let started = Instant::now();
     let result = meter.run(body(store)).await;
     log.finish();
-    let result = result.map_err(|error| failure(call.kind, &error, call.limits, &log));
-    call.counters.finish(started.elapsed(), result.as_ref().err());
+    let result = result.map_err(|error| failure(kind, &error, call.limits, &log));
+    call.counters
+        .finish(started.elapsed(), memory.load(Relaxed), result.as_ref().err());
     result
 }
 

@@ -11,6 +11,7 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use super::secrets::Held;
 use super::settings::{KIB, Limits};
 use super::types::{Level, LogSink};
 
@@ -21,13 +22,16 @@ const WRITE_BYTES: usize = 64 * KIB;
 
 pub(super) struct CallLog {
     sink: Arc<dyn LogSink>,
+    secrets: Arc<Held>,
     line_bytes: usize,
     lines: u32,
+    bytes: usize,
     state: Mutex<State>,
 }
 
 struct State {
     lines_left: u32,
+    bytes_left: usize,
     progress_left: u32,
     /// An unfinished line of standard output and of standard error.
     partial: [Vec<u8>; 2],
@@ -36,13 +40,16 @@ struct State {
 }
 
 impl CallLog {
-    pub(super) fn new(sink: Arc<dyn LogSink>, limits: &Limits) -> Arc<Self> {
+    pub(super) fn new(sink: Arc<dyn LogSink>, limits: &Limits, secrets: Arc<Held>) -> Arc<Self> {
         Arc::new(Self {
             sink,
+            secrets,
             line_bytes: limits.log_line_bytes,
             lines: limits.log_lines,
+            bytes: limits.log_bytes,
             state: Mutex::new(State {
                 lines_left: limits.log_lines,
+                bytes_left: limits.log_bytes,
                 progress_left: limits.log_lines,
                 partial: [Vec::new(), Vec::new()],
                 stderr: String::new(),
@@ -54,7 +61,7 @@ impl CallLog {
     pub(super) fn line(&self, level: Level, message: &str) {
         let mut state = self.state();
         if level == Level::Error {
-            state.last_error = Some(cut(message, LAST_WORDS_BYTES));
+            state.last_error = Some(cut(&self.secrets.scrub(message), LAST_WORDS_BYTES));
         }
         self.emit(&mut state, level, message);
     }
@@ -69,7 +76,8 @@ impl CallLog {
             } else {
                 fraction.clamp(0.0, 1.0)
             };
-            self.sink.progress(fraction, &cut(note, self.line_bytes));
+            self.sink
+                .progress(fraction, &cut(&self.secrets.scrub(note), self.line_bytes));
         }
     }
 
@@ -85,7 +93,8 @@ impl CallLog {
     /// What the guest said of its end: a panic's text, else its last error line.
     pub(super) fn last_words(&self) -> Option<String> {
         let state = self.state();
-        let panic = state.stderr.trim();
+        let stderr = self.secrets.scrub(&state.stderr);
+        let panic = stderr.trim();
         match panic.find("panicked at") {
             Some(at) => Some(panic[at..].trim_end_matches(BACKTRACE_NOTE).trim().replace('\n', " ")),
             None if !panic.is_empty() => Some(panic.replace('\n', " ")),
@@ -123,21 +132,22 @@ impl CallLog {
     }
 
     fn emit(&self, state: &mut State, level: Level, message: &str) {
-        match state.lines_left {
-            0 => {}
-            1 => {
-                state.lines_left = 0;
-                let notice = format!(
-                    "the call reached its limit of {} log lines; this and all further lines are dropped",
-                    self.lines
-                );
-                self.sink.line(Level::Warn, &notice);
-            }
-            left => {
-                state.lines_left = left - 1;
-                self.sink.line(level, &cut(message, self.line_bytes));
-            }
+        if state.lines_left == 0 {
+            return;
         }
+        let text = cut(&self.secrets.scrub(message), self.line_bytes);
+        let reached = if state.lines_left == 1 {
+            format!("{} log lines", self.lines)
+        } else if text.len() > state.bytes_left {
+            format!("{} bytes of log", self.bytes)
+        } else {
+            state.lines_left -= 1;
+            state.bytes_left -= text.len();
+            return self.sink.line(level, &text);
+        };
+        state.lines_left = 0;
+        let notice = format!("the call reached its limit of {reached}; this and all further lines are dropped");
+        self.sink.line(Level::Warn, &notice);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,7 +1,7 @@
-//! What a kind may ask for beyond computing.
+//! What a kind may ask for beyond computing, in the words of its descriptor.
 //!
-//! Absent on purpose: outgoing HTTP, files, environment, sockets. A component that imports them is
-//! refused when it loads, so there is nothing here that could grant them by mistake.
+//! Absent on purpose: files and sockets. They are linked, because every standard library imports
+//! them, and refuse; there is nothing here that could grant them by mistake.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,34 +17,40 @@ pub enum Capability {
     Connection(String),
     /// `start-flow`: commands that start a flow run.
     StartFlow,
+    /// `http`: outgoing requests, to the hosts that the operator names. Only for activities.
+    Http,
+    /// `clock`: the machine's time and randomness instead of the step's own.
+    Clock,
+    /// `env:<NAME>`: a variable of the host's environment.
+    Env(String),
+    /// `secret:<name>`: the placeholder of a secret of the host's configuration.
+    Secret(String),
 }
 
 /// A text that names no capability of this host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a capability of this host; known are `log`, `connection:<name>` and `start-flow`")]
+#[error(
+    "`{0}` is not a capability of this host; known are `log`, `connection:<name>`, `start-flow`, `http`, `clock`, `env:<NAME>` and `secret:<name>`"
+)]
 pub struct UnknownCapability(pub String);
-
-impl Capability {
-    /// Whether a call could act on the outside world *while it runs*. Commands do not count: the
-    /// host carries them out after the commit.
-    pub(super) fn acts_during_call(&self) -> bool {
-        match self {
-            Self::Log | Self::Connection(_) | Self::StartFlow => false,
-        }
-    }
-}
 
 impl FromStr for Capability {
     type Err = UnknownCapability;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "log" => Ok(Self::Log),
-            "start-flow" => Ok(Self::StartFlow),
-            _ => match text.strip_prefix("connection:") {
-                Some(name) if !name.is_empty() => Ok(Self::Connection(name.to_owned())),
-                _ => Err(UnknownCapability(text.to_owned())),
-            },
+            "log" => return Ok(Self::Log),
+            "start-flow" => return Ok(Self::StartFlow),
+            "http" => return Ok(Self::Http),
+            "clock" => return Ok(Self::Clock),
+            _ => {}
+        }
+        match text.split_once(':') {
+            Some((_, "")) | None => Err(UnknownCapability(text.to_owned())),
+            Some(("connection", name)) => Ok(Self::Connection(name.to_owned())),
+            Some(("env", name)) => Ok(Self::Env(name.to_owned())),
+            Some(("secret", name)) => Ok(Self::Secret(name.to_owned())),
+            Some(_) => Err(UnknownCapability(text.to_owned())),
         }
     }
 }
@@ -55,6 +61,10 @@ impl fmt::Display for Capability {
             Self::Log => f.write_str("log"),
             Self::Connection(name) => write!(f, "connection:{name}"),
             Self::StartFlow => f.write_str("start-flow"),
+            Self::Http => f.write_str("http"),
+            Self::Clock => f.write_str("clock"),
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::Secret(name) => write!(f, "secret:{name}"),
         }
     }
 }

@@ -13,6 +13,8 @@ use super::types::{Ctx, KeyedOutcome};
 
 /// Commands of one answer.
 const COMMANDS_MAX: usize = 10_000;
+/// Below what serde_json takes.
+const DEPTH_MAX: usize = 100;
 
 /// Why an answer cannot be taken, for a person.
 pub(super) type Invalid = String;
@@ -42,7 +44,32 @@ pub(super) fn millis(time: Timestamp) -> u64 {
 
 pub(super) fn json(bytes: Vec<u8>, what: &str) -> Result<Json, Invalid> {
     let text = String::from_utf8(bytes).map_err(|e| format!("{what} is not UTF-8 ({})", e.utf8_error()))?;
+    check_depth(text.as_bytes(), what)?;
     Json::parse(text).map_err(|e| format!("{what} is not JSON ({e})"))
+}
+
+/// Everything that reads the document later recurses, so its depth is bounded where it comes in.
+fn check_depth(text: &[u8], what: &str) -> Result<(), Invalid> {
+    // Most documents have too few brackets to be deep, and counting is quick.
+    if text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= DEPTH_MAX {
+        return Ok(());
+    }
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return Err(format!("{what} is nested deeper than {DEPTH_MAX} levels"));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn error_out(error: &TaskError) -> types::Error {
@@ -80,7 +107,7 @@ pub(super) fn error_in(error: types::Error) -> TaskError {
         retry_after_ms: error.retry_after_ms,
         details: error.details.map(|bytes| {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            Json::parse(text).unwrap_or_else(|_| Json::from(&String::from_utf8_lossy(&bytes).into_owned().into()))
+            json(bytes, "the details").unwrap_or_else(|_| Json::from(&text.into()))
         }),
     }
 }
@@ -193,10 +220,10 @@ fn message(message: steps::Message) -> Message {
     }
 }
 
-pub(super) fn verdict(verdict: judge::Verdict) -> Verdict {
+pub(super) fn verdict(verdict: judge::Verdict, scrub: impl Fn(&str) -> String) -> Verdict {
     match verdict {
         judge::Verdict::RetryIn(ms) => Verdict::RetryInMs(ms),
-        judge::Verdict::GiveUp(reason) => Verdict::GiveUp(reason),
+        judge::Verdict::GiveUp(reason) => Verdict::GiveUp(scrub(&reason)),
     }
 }
 

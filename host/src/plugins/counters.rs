@@ -16,6 +16,9 @@ pub(super) struct Counters {
     out_of_memory: AtomicU64,
     micros: AtomicU64,
     micros_max: AtomicU64,
+    queued_micros: AtomicU64,
+    queued_micros_max: AtomicU64,
+    memory_max: AtomicU64,
 }
 
 /// The counters of one kind at one time, since the host started.
@@ -32,18 +35,27 @@ pub struct Counts {
     /// Sum over all finished calls, without waiting for a turn.
     pub time: Duration,
     pub longest: Duration,
+    /// Sum over all calls of the time that they waited for a turn.
+    pub queued: Duration,
+    pub queued_longest: Duration,
+    /// Most linear memory that one call had, bytes.
+    pub memory_bytes_max: u64,
 }
 
 impl Counters {
-    pub(super) fn start(&self) {
+    pub(super) fn start(&self, queued: Duration) {
+        let queued = micros(queued);
         self.started.fetch_add(1, Relaxed);
+        self.queued_micros.fetch_add(queued, Relaxed);
+        self.queued_micros_max.fetch_max(queued, Relaxed);
     }
 
-    pub(super) fn finish(&self, took: Duration, failure: Option<&Failure>) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    pub(super) fn finish(&self, took: Duration, memory: usize, failure: Option<&Failure>) {
+        let micros = micros(took);
         self.finished.fetch_add(1, Relaxed);
         self.micros.fetch_add(micros, Relaxed);
         self.micros_max.fetch_max(micros, Relaxed);
+        self.memory_max.fetch_max(memory as u64, Relaxed);
         let Some(failure) = failure else { return };
         self.failed.fetch_add(1, Relaxed);
         match failure {
@@ -55,6 +67,7 @@ impl Counters {
     }
 
     pub(super) fn counts(&self) -> Counts {
+        let time = |micros: &AtomicU64| Duration::from_micros(micros.load(Relaxed));
         Counts {
             started: self.started.load(Relaxed),
             finished: self.finished.load(Relaxed),
@@ -62,8 +75,15 @@ impl Counters {
             trapped: self.trapped.load(Relaxed),
             timed_out: self.timed_out.load(Relaxed),
             out_of_memory: self.out_of_memory.load(Relaxed),
-            time: Duration::from_micros(self.micros.load(Relaxed)),
-            longest: Duration::from_micros(self.micros_max.load(Relaxed)),
+            time: time(&self.micros),
+            longest: time(&self.micros_max),
+            queued: time(&self.queued_micros),
+            queued_longest: time(&self.queued_micros_max),
+            memory_bytes_max: self.memory_max.load(Relaxed),
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -13,7 +13,7 @@ use super::types::Role;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     #[error(
-        "no plugin serves the kind `{kind}`: put a component that describes it into the plugins directory, or correct the task's kind"
+        "no plugin provides `{kind}`: put a component that describes it into the plugins directory, or correct the task's kind"
     )]
     NoPlugin { kind: String },
     #[error(
@@ -38,10 +38,10 @@ pub enum Failure {
     InputTooLarge { kind: String, limit: usize, size: usize },
     #[error("the answer of `{kind}` is not valid: {reason}; report it to the plugin's author")]
     InvalidOutput { kind: String, reason: String },
-    #[error("`{kind}` used `{capability}`, which is not granted: add it to the grants of the kind if it may")]
+    #[error("`{kind}` used `{capability}`, which is not granted: add under plugins.grants `{}` if it may", super::grants::line(.kind, .capability))]
     NotGranted { kind: String, capability: Capability },
     #[error(
-        "no loaded build of `{kind}` can resume state version {found} (it resumes {oldest} to {newest}): install the build that wrote it, or cancel the run"
+        "no build of `{kind}` that is here can resume state version {found} (the newest resumes {oldest} to {newest}): install the build that wrote it, or cancel the run"
     )]
     StateUnsupported {
         kind: String,

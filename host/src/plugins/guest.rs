@@ -1,25 +1,31 @@
-//! The host's side of one call: its limits, its log and a WASI in which nothing is granted.
+//! The host's side of one call: its limits, its log, what it was granted, and a WASI in which
+//! nothing else is there.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, ResourceLimiter, Store};
 use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::bindings::{log, types};
+use super::bindings::{log, secrets, types};
 use super::call_log::{CallLog, Stream};
+use super::grants::Grants;
+use super::http::Outgoing;
+use super::secrets::Held;
 use super::settings::Limits;
 use super::types::Level;
 
-/// Host resources that a guest may hold: streams, polls.
+/// Host resources that a guest may hold: streams, polls, requests.
 const RESOURCES_MAX: usize = 256;
-const CORE_INSTANCES_MAX: usize = 200;
 const TABLES_MAX: usize = 200;
-const TABLE_ELEMENTS_MAX: usize = 1_000_000;
 const MEMORIES_MAX: usize = 16;
 const RANDOM_BYTES_MAX: u64 = 1024 * 1024;
+/// Headers of one request or answer.
+const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 /// What a guest sees of time and chance.
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +36,23 @@ pub(super) enum World {
     Stored { now_ms: u64, seed: u64 },
 }
 
+/// What a call may use, decided before it starts.
+#[derive(Clone)]
+pub(super) struct Rights {
+    pub(super) kind: Arc<str>,
+    pub(super) grants: Arc<Grants>,
+    pub(super) secrets: Arc<Held>,
+    /// Whether requests may go out: granted, and an activity.
+    pub(super) http: bool,
+}
+
 pub(super) struct Guest {
     wasi: WasiCtx,
     resources: ResourceTable,
     limiter: Limiter,
     log: Arc<CallLog>,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
 }
 
 /// The call asked for more memory than it may have.
@@ -44,16 +62,37 @@ pub(super) struct MemoryLimit {
     pub(super) limit: usize,
 }
 
-/// A store for one call, limited in memory and resources.
-pub(super) fn store(engine: &Engine, limits: &Limits, world: World, log: Arc<CallLog>) -> Store<Guest> {
+/// A store for one call, limited in memory and resources. `memory` is told the most that it had.
+pub(super) fn store(
+    engine: &Engine,
+    limits: &Limits,
+    world: World,
+    rights: &Rights,
+    log: Arc<CallLog>,
+    memory: Arc<AtomicUsize>,
+) -> Store<Guest> {
     let mut resources = ResourceTable::new();
     resources.set_max_capacity(RESOURCES_MAX);
+    let mut http = WasiHttpCtx::new();
+    http.set_field_size_limit(HEADER_BYTES_MAX);
+    let granted = rights.grants.http.as_ref().filter(|_| rights.http);
     let guest = Guest {
-        wasi: wasi(world, &log),
+        wasi: wasi(world, &rights.grants, &log),
         resources,
         limiter: Limiter {
             limit: limits.memory_bytes,
+            elements: limits.table_elements,
+            instances: limits.instances,
             used: 0,
+            most: memory,
+        },
+        http,
+        outgoing: Outgoing {
+            kind: Arc::clone(&rights.kind),
+            grant: granted.map(|grant| Arc::new(grant.clone())),
+            secrets: Arc::clone(&rights.secrets),
+            limits: *limits,
+            log: Arc::clone(&log),
         },
         log,
     };
@@ -62,7 +101,7 @@ pub(super) fn store(engine: &Engine, limits: &Limits, world: World, log: Arc<Cal
     store
 }
 
-fn wasi(world: World, log: &Arc<CallLog>) -> WasiCtx {
+fn wasi(world: World, grants: &Grants, log: &Arc<CallLog>) -> WasiCtx {
     let mut builder = WasiCtx::builder();
     builder
         .stdout(Stream::new(log, Level::Info))
@@ -71,6 +110,11 @@ fn wasi(world: World, log: &Arc<CallLog>) -> WasiCtx {
         .allow_ip_name_lookup(false)
         .allow_tcp(false)
         .allow_udp(false);
+    for (name, value) in &grants.env {
+        if let Some(value) = value {
+            builder.env(name, value);
+        }
+    }
     if let World::Stored { now_ms, seed } = world {
         builder
             .wall_clock(Frozen(Duration::from_millis(now_ms)))
@@ -121,7 +165,10 @@ impl HostMonotonicClock for Frozen {
 /// with an error of its own instead of handing the guest a failed allocation.
 struct Limiter {
     limit: usize,
+    elements: usize,
+    instances: usize,
     used: usize,
+    most: Arc<AtomicUsize>,
 }
 
 impl ResourceLimiter for Limiter {
@@ -131,15 +178,16 @@ impl ResourceLimiter for Limiter {
             return Err(MemoryLimit { limit: self.limit }.into());
         }
         self.used = used;
+        self.most.fetch_max(used, Relaxed);
         Ok(true)
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS_MAX)
+        Ok(desired <= self.elements)
     }
 
     fn instances(&self) -> usize {
-        CORE_INSTANCES_MAX
+        self.instances
     }
 
     fn tables(&self) -> usize {
@@ -160,7 +208,23 @@ impl WasiView for Guest {
     }
 }
 
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.resources,
+            hooks: &mut self.outgoing,
+        }
+    }
+}
+
 impl types::Host for Guest {}
+
+impl secrets::Host for Guest {
+    fn get(&mut self, name: String) -> Option<String> {
+        self.outgoing.secrets.placeholder(&name).map(str::to_owned)
+    }
+}
 
 impl log::Host for Guest {
     fn log(&mut self, level: log::Level, message: String) {

@@ -56,6 +56,11 @@ impl Precompiled {
         })
     }
 
+    /// Known to this host alone.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
     /// The component whose file has `digest`, when it was compiled here by the same engine.
     #[allow(unsafe_code, reason = "the only door to native code; see the safety comment")]
     pub(super) fn load(&self, engine: &Engine, digest: &[u8; 32]) -> Option<Component> {

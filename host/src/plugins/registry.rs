@@ -1,42 +1,72 @@
 //! Which kinds can be called now. A value: a change makes a new one, and calls that run keep the
 //! one that they started with.
+//!
+//! When two files describe the same kind, the one that was modified last serves it (of two of the
+//! same time the last by name). The other is shadowed, which is shown, and takes over when the
+//! first goes. So what serves depends on the files alone, not on the order in which they came.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use jsonschema::Validator;
 use serde_json::Value;
 
 use super::capability::Capability;
 use super::counters::{Counters, Counts};
-use super::descriptor::{self, Described};
+use super::descriptor;
 use super::failure::Problem;
-use super::settings::Settings;
+use super::guest::Rights;
 use super::types::{FileInfo, KindInfo};
-use super::verify::Build;
+use super::verify::Program;
 
 /// A snapshot of all loaded kinds and files.
 #[derive(Clone, Default)]
 pub struct Registry {
     generation: u64,
     kinds: BTreeMap<String, Arc<Kind>>,
-    files: BTreeMap<PathBuf, FileInfo>,
+    providers: BTreeMap<PathBuf, Arc<Provider>>,
+    refused: BTreeMap<PathBuf, Refused>,
 }
 
-/// A kind that can be called.
+/// A file with the kinds that it describes.
+pub(super) struct Provider {
+    pub(super) file: FileInfo,
+    pub(super) kinds: Vec<Arc<Kind>>,
+}
+
+/// A kind that can be called, of one build.
 pub struct Kind {
     pub info: KindInfo,
-    pub(super) build: Arc<Build>,
+    pub(super) program: Arc<Program>,
     /// `ctx.settings`.
     pub(super) settings: Vec<u8>,
     pub(super) counters: Arc<Counters>,
-    input: Validator,
+    pub(super) rights: Rights,
+    pub(super) input: Validator,
+}
+
+/// A file that was looked at and changed nothing.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    pub problem: Problem,
+    pub since: SystemTime,
+}
+
+/// What a file is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    Serving,
+    /// Another file, modified later, has the kind.
+    Shadowed {
+        by: PathBuf,
+    },
 }
 
 impl Registry {
-    /// Differs between any two registries of one host that do not hold the same.
+    /// Differs between any two registries of one host that do not hold the same kinds.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
@@ -64,7 +94,33 @@ impl Registry {
 
     /// By path.
     pub fn files(&self) -> impl Iterator<Item = &FileInfo> {
-        self.files.values()
+        self.providers.values().map(|provider| &provider.file)
+    }
+
+    /// Every kind of every file with its standing, by path.
+    pub fn standings(&self) -> impl Iterator<Item = (&Arc<Kind>, Standing)> {
+        self.providers
+            .values()
+            .flat_map(|provider| &provider.kinds)
+            .map(|kind| {
+                let standing = match self.kinds.get(&kind.info.kind) {
+                    Some(first) if first.info.file.path != kind.info.file.path => Standing::Shadowed {
+                        by: first.info.file.path.clone(),
+                    },
+                    _ => Standing::Serving,
+                };
+                (kind, standing)
+            })
+    }
+
+    /// Files that were refused, by path.
+    pub fn refused(&self) -> impl Iterator<Item = &Refused> {
+        self.refused.values()
+    }
+
+    #[must_use]
+    pub fn refusal(&self, path: &Path) -> Option<&Refused> {
+        self.refused.get(path)
     }
 
     #[must_use]
@@ -76,8 +132,7 @@ impl Registry {
     /// led to them is committed. False for an unknown kind.
     #[must_use]
     pub fn is_pure(&self, kind: &str) -> bool {
-        self.get(kind)
-            .is_some_and(|info| !info.capabilities.iter().any(Capability::acts_during_call))
+        self.kinds.get(kind).is_some_and(|kind| !kind.rights.http)
     }
 
     /// Judges `input` by the kind's schema.
@@ -91,81 +146,112 @@ impl Registry {
         }
     }
 
-    /// This registry with the kinds of `build` in place of those that its file had.
-    pub(super) fn with(&self, settings: &Settings, build: Build, described: Vec<Described>) -> Result<Self, Problem> {
-        let path = build.file.path.clone();
-        for new in &described {
-            if let Some(taken) = self.get(&new.kind).filter(|taken| taken.file.path != path) {
-                let reason = format!(
-                    "describes the kind `{}`, which {} has already",
-                    new.kind,
-                    taken.file.path.display()
-                );
-                return Err(Problem::new(
-                    path,
-                    reason,
-                    "remove one of the two files; the first by name is used",
-                ));
-            }
-            check_grants(settings, &path, new)?;
-        }
-        let mut next = self.without(&path);
-        let build = Arc::new(build);
-        next.files.insert(path, build.file.clone());
-        for new in described {
-            let counters = self
-                .kinds
-                .get(&new.kind)
-                .map_or_else(Arc::default, |old| Arc::clone(&old.counters));
-            let kind = Kind {
-                settings: settings.settings_json(&new.kind),
-                counters,
-                input: new.input,
-                info: KindInfo {
-                    role: build.program.role(),
-                    version: new.version,
-                    summary: new.summary,
-                    input_schema: new.input_schema,
-                    output_schema: new.output_schema,
-                    capabilities: new.capabilities,
-                    state_versions: new.state_versions,
-                    meta: new.meta,
-                    limits: settings.limits(&new.kind),
-                    file: build.file.clone(),
-                    kind: new.kind.clone(),
-                },
-                build: Arc::clone(&build),
-            };
-            next.kinds.insert(new.kind, Arc::new(kind));
-        }
-        Ok(next)
+    pub(super) fn provider(&self, path: &Path) -> Option<&Arc<Provider>> {
+        self.providers.get(path)
+    }
+
+    pub(super) fn providers(&self) -> impl Iterator<Item = (&PathBuf, &Arc<Provider>)> {
+        self.providers.iter()
+    }
+
+    /// Builds of `kind` that do not serve it, the one modified last first.
+    pub(super) fn shadowed(&self, kind: &str) -> Vec<&Arc<Kind>> {
+        let mut found: Vec<&Arc<Kind>> = self
+            .standings()
+            .filter(|(known, standing)| known.info.kind == kind && *standing != Standing::Serving)
+            .map(|(known, _)| known)
+            .collect();
+        found.sort_by_key(|kind| std::cmp::Reverse(kind.info.file.modified));
+        found
+    }
+
+    /// This registry with the kinds of `provider` in place of those that its file had.
+    pub(super) fn with(&self, provider: Provider) -> Self {
+        let mut next = self.clone();
+        let path = provider.file.path.clone();
+        next.refused.remove(&path);
+        next.providers.insert(path, Arc::new(provider));
+        next.settle()
     }
 
     pub(super) fn without(&self, path: &Path) -> Self {
         let mut next = self.clone();
-        next.generation += 1;
-        next.kinds.retain(|_, kind| kind.info.file.path != path);
-        next.files.remove(path);
+        next.refused.remove(path);
+        match next.providers.remove(path) {
+            Some(_) => next.settle(),
+            None => next,
+        }
+    }
+
+    /// What the file had stays; the reason stands beside it.
+    pub(super) fn refuse(&self, refused: Refused) -> Self {
+        let mut next = self.clone();
+        next.refused.insert(refused.problem.file.clone(), refused);
         next
+    }
+
+    pub(super) fn forgive(&self, path: &Path) -> Self {
+        let mut next = self.clone();
+        next.refused.remove(path);
+        next
+    }
+
+    fn settle(mut self) -> Self {
+        self.generation += 1;
+        self.kinds.clear();
+        let mut providers: Vec<&Arc<Provider>> = self.providers.values().collect();
+        providers.sort_by(|a, b| (a.file.modified, &a.file.path).cmp(&(b.file.modified, &b.file.path)));
+        for kind in providers.into_iter().flat_map(|provider| &provider.kinds) {
+            self.kinds.insert(kind.info.kind.clone(), Arc::clone(kind));
+        }
+        self
     }
 }
 
-fn check_grants(settings: &Settings, path: &Path, new: &Described) -> Result<(), Problem> {
-    let granted = settings.grants(&new.kind);
-    let refused = new
-        .capabilities
-        .iter()
-        .find(|asked| **asked != Capability::Log && !granted.contains(asked));
-    match refused {
-        None => Ok(()),
-        Some(refused) => {
-            let reason = format!("kind `{}` asks for `{refused}`, which is not granted", new.kind);
-            let advice = format!(
-                "add \"{refused}\" to the grants of `{}` if it may, or remove the file",
-                new.kind
-            );
-            Err(Problem::new(path, reason, advice))
+impl Kind {
+    /// Whether this build can go on from a state of that version.
+    #[must_use]
+    pub fn resumes(&self, version: u32) -> bool {
+        self.info
+            .state_versions
+            .is_some_and(|(oldest, newest)| (oldest..=newest).contains(&version))
+    }
+
+    /// SHA-256 of the file of this build.
+    #[must_use]
+    pub fn digest(&self) -> &Arc<str> {
+        &self.info.file.digest
+    }
+
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counters.counts()
+    }
+
+    /// See [`Registry::validate`].
+    ///
+    /// # Errors
+    /// One line for each fault, with a JSON pointer.
+    pub fn validate(&self, input: &Value) -> Result<(), Vec<String>> {
+        descriptor::validate(&self.input, input)
+    }
+
+    /// What it may use of what it does not have to name: for display.
+    #[must_use]
+    pub fn may(&self) -> Vec<String> {
+        let grants = &self.rights.grants;
+        let mut may: Vec<String> = self
+            .info
+            .capabilities
+            .iter()
+            .filter(|asked| **asked != Capability::Http)
+            .map(ToString::to_string)
+            .collect();
+        if let Some(http) = grants.http.as_ref().filter(|_| self.rights.http) {
+            let hosts = http.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+            may.push(format!("http:{hosts}"));
         }
+        may
     }
 }
 

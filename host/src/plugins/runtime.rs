@@ -1,8 +1,9 @@
 //! The one wasmtime engine: its configuration, the linker with all that a guest may import, and
 //! the ticker that lets calls be interrupted.
 //!
-//! The linker offers `grepx:plugin/log` and WASI 0.2 with nothing behind it: every component that
-//! a standard library builds imports files and sockets, so they have to exist, and they refuse.
+//! The linker offers `grepx:plugin`, WASI 0.2 and `wasi:http` with nothing behind them that was not
+//! granted: every component that a standard library builds imports files and sockets, and those of
+//! interpreted languages HTTP, so they have to exist, and they refuse.
 
 #![allow(clippy::disallowed_methods, reason = "the ticker is a thread of its own, not a task")]
 
@@ -14,6 +15,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::bindings::activity::ActivityPlugin;
+use super::bindings::extra::WithSecrets;
 use super::failure::Error;
 use super::guest::Guest;
 use super::settings::{KIB, MIB, Settings};
@@ -31,7 +33,6 @@ const MEMORIES_PER_CALL: u32 = 2;
 const TABLES_PER_CALL: u32 = 40;
 /// Loading a file calls `describe` beside the running calls.
 pub(super) const SPARE_CALLS: u32 = 4;
-const TABLE_ELEMENTS: usize = 20_000;
 
 pub(super) struct Runtime {
     pub(super) engine: Engine,
@@ -69,6 +70,9 @@ fn config() -> Config {
         .wasm_component_model(true)
         .concurrency_support(false)
         .epoch_interruption(true)
+        // Files are compiled beside each other, and one that comes while the host works leaves
+        // the other cores to the work.
+        .parallel_compilation(false)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16));
     config
 }
@@ -81,7 +85,7 @@ fn pooled_config(settings: &Settings) -> Config {
         .total_memories(calls.saturating_mul(MEMORIES_PER_CALL))
         .total_tables(calls.saturating_mul(TABLES_PER_CALL))
         .total_stacks(calls)
-        .table_elements(TABLE_ELEMENTS)
+        .table_elements(settings.table_elements_max())
         .max_tables_per_module(4)
         .max_memory_size(settings.memory_bytes_max().max(MIB).next_multiple_of(64 * KIB))
         .max_component_instance_size(4 * MIB)
@@ -106,8 +110,10 @@ fn swap_is_off(path: &Path) -> bool {
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     // The imports of all three worlds are the same.
     ActivityPlugin::add_to_linker::<_, wasmtime::component::HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    WithSecrets::add_to_linker::<_, wasmtime::component::HasSelf<Guest>>(&mut linker, |guest| guest)?;
     Ok(linker)
 }
 

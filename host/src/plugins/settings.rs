@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::capability::Capability;
+use super::grants::Grants;
+use super::secrets::Secrets;
 
 pub(super) const KIB: usize = 1024;
 pub(super) const MIB: usize = 1024 * KIB;
@@ -17,23 +18,42 @@ pub(super) const MIB: usize = 1024 * KIB;
 pub struct Settings {
     /// Holds `*.wasm`; anything else in it is ignored.
     pub dir: PathBuf,
+    /// Every build that serves, that served before, or that a suspended attempt needs, by digest.
+    pub archive_dir: PathBuf,
     /// Compiled code. Safe to delete; rebuilt when a file is missing, foreign or altered.
     pub cache_dir: PathBuf,
     /// 32 random bytes, made on first use with mode 0600, which authenticate the compiled code.
     /// Keep it outside of `cache_dir`: who can write both can run code in this process.
     pub key_file: PathBuf,
+    /// Largest component that is looked at.
+    pub file_bytes: usize,
+    /// A file that has not changed for this long is complete.
+    pub settle: Duration,
+    /// How often the directory is looked at when nothing reports a change.
+    pub rescan: Duration,
     /// Running time of one call. Time that a call waits for its turn does not count.
     pub call_timeout: Duration,
     /// Sum over all linear memories of one call.
     pub memory_bytes: usize,
+    /// Elements of each table of one call.
+    pub table_elements: usize,
+    /// Core instances of one call; components of interpreted languages have dozens.
+    pub instances: usize,
     pub max_output_bytes: usize,
     pub max_input_bytes: usize,
     pub log_lines_per_call: u32,
     pub log_line_bytes: usize,
+    /// Sum over all lines of one call.
+    pub log_bytes_per_call: usize,
+    /// Body of one answer to an outgoing request.
+    pub http_response_bytes: usize,
+    /// Until an outgoing request is connected, and again until its answer begins.
+    pub http_timeout: Duration,
     /// Calls that run at the same time, over all plugins; more wait in order of arrival.
     pub concurrent_calls: u32,
     /// By kind.
     pub per_plugin: BTreeMap<String, PluginSettings>,
+    pub secrets: Secrets,
 }
 
 /// What differs for one kind; `None` means as in [`Settings`].
@@ -41,12 +61,18 @@ pub struct Settings {
 pub struct PluginSettings {
     /// Handed to the kind in every call as `ctx.settings`; an object, or `Null` for `{}`.
     pub settings: Value,
-    /// What the kind may use of what it asks for, in its own words: `connection:celery`.
-    pub grants: Vec<Capability>,
+    /// What the kind may use.
+    pub grants: Grants,
     pub call_timeout: Option<Duration>,
     pub memory_bytes: Option<usize>,
+    pub table_elements: Option<usize>,
+    pub instances: Option<usize>,
     pub max_output_bytes: Option<usize>,
     pub max_input_bytes: Option<usize>,
+    pub log_lines: Option<u32>,
+    pub log_bytes: Option<usize>,
+    pub http_response_bytes: Option<usize>,
+    pub http_timeout: Option<Duration>,
 }
 
 /// The limits of one call.
@@ -54,40 +80,62 @@ pub struct PluginSettings {
 pub struct Limits {
     pub call_timeout: Duration,
     pub memory_bytes: usize,
+    pub table_elements: usize,
+    pub instances: usize,
     pub max_output_bytes: usize,
     pub max_input_bytes: usize,
     pub log_lines: u32,
     pub log_line_bytes: usize,
+    pub log_bytes: usize,
+    pub http_response_bytes: usize,
+    pub http_timeout: Duration,
 }
 
 impl Settings {
-    /// Default limits, nothing granted.
+    /// Default limits, nothing granted. The archive lies beside the key.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>, cache_dir: impl Into<PathBuf>, key_file: impl Into<PathBuf>) -> Self {
+        let key_file = key_file.into();
         Self {
             dir: dir.into(),
+            archive_dir: key_file.with_file_name("plugin-builds"),
             cache_dir: cache_dir.into(),
-            key_file: key_file.into(),
+            key_file,
+            file_bytes: 64 * MIB,
+            settle: Duration::from_millis(250),
+            rescan: Duration::from_secs(1),
             call_timeout: Duration::from_secs(5),
             memory_bytes: 256 * MIB,
+            table_elements: 20_000,
+            instances: 200,
             max_output_bytes: 16 * MIB,
             max_input_bytes: 16 * MIB,
             log_lines_per_call: 1000,
             log_line_bytes: 8 * KIB,
+            log_bytes_per_call: MIB,
+            http_response_bytes: 16 * MIB,
+            http_timeout: Duration::from_secs(30),
             concurrent_calls: 64,
             per_plugin: BTreeMap::new(),
+            secrets: Secrets::default(),
         }
     }
 
     pub(super) fn limits(&self, kind: &str) -> Limits {
-        let own = self.per_plugin.get(kind);
+        let none = PluginSettings::default();
+        let own = self.per_plugin.get(kind).unwrap_or(&none);
         Limits {
-            call_timeout: own.and_then(|o| o.call_timeout).unwrap_or(self.call_timeout),
-            memory_bytes: own.and_then(|o| o.memory_bytes).unwrap_or(self.memory_bytes),
-            max_output_bytes: own.and_then(|o| o.max_output_bytes).unwrap_or(self.max_output_bytes),
-            max_input_bytes: own.and_then(|o| o.max_input_bytes).unwrap_or(self.max_input_bytes),
-            log_lines: self.log_lines_per_call,
+            call_timeout: own.call_timeout.unwrap_or(self.call_timeout),
+            memory_bytes: own.memory_bytes.unwrap_or(self.memory_bytes),
+            table_elements: own.table_elements.unwrap_or(self.table_elements),
+            instances: own.instances.unwrap_or(self.instances),
+            max_output_bytes: own.max_output_bytes.unwrap_or(self.max_output_bytes),
+            max_input_bytes: own.max_input_bytes.unwrap_or(self.max_input_bytes),
+            log_lines: own.log_lines.unwrap_or(self.log_lines_per_call),
             log_line_bytes: self.log_line_bytes,
+            log_bytes: own.log_bytes.unwrap_or(self.log_bytes_per_call),
+            http_response_bytes: own.http_response_bytes.unwrap_or(self.http_response_bytes),
+            http_timeout: own.http_timeout.unwrap_or(self.http_timeout),
         }
     }
 
@@ -97,15 +145,23 @@ impl Settings {
         own.chain([self.memory_bytes]).max().unwrap_or(self.memory_bytes)
     }
 
-    pub(super) fn grants(&self, kind: &str) -> &[Capability] {
-        self.per_plugin.get(kind).map_or(&[], |own| &own.grants)
+    /// The largest table that any kind may have: the size of a pool slot's.
+    pub(super) fn table_elements_max(&self) -> usize {
+        let own = self.per_plugin.values().filter_map(|o| o.table_elements);
+        own.chain([self.table_elements]).max().unwrap_or(self.table_elements)
+    }
+
+    pub(super) fn grants(&self, kind: &str) -> Grants {
+        self.per_plugin
+            .get(kind)
+            .map_or_else(Grants::default, |own| own.grants.clone())
     }
 
     /// `ctx.settings` of `kind`, as JSON text.
-    pub(super) fn settings_json(&self, kind: &str) -> Vec<u8> {
+    pub(super) fn settings_json(&self, kind: &str) -> String {
         match self.per_plugin.get(kind).map(|own| &own.settings) {
-            None | Some(Value::Null) => b"{}".to_vec(),
-            Some(value) => value.to_string().into_bytes(),
+            None | Some(Value::Null) => "{}".to_owned(),
+            Some(value) => value.to_string(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use grepx_engine::{FlowRunId, Json, Meta, Outcome, TaskRunId, Timestamp};
@@ -87,8 +88,10 @@ pub struct KindInfo {
 pub struct FileInfo {
     pub path: PathBuf,
     /// SHA-256 of the file, lower-case hexadecimal.
-    pub digest: String,
+    pub digest: Arc<str>,
     pub size_bytes: u64,
+    /// Of the file; decides which of two files serves a kind that both describe.
+    pub modified: SystemTime,
     pub loaded_at: SystemTime,
     /// Compiled now, or taken from the cache.
     pub from_cache: bool,
@@ -96,6 +99,8 @@ pub struct FileInfo {
     pub load_time: Duration,
     /// Interfaces that the component imports.
     pub imports: Vec<String>,
+    /// What the operator should know although the file is good.
+    pub notes: Vec<String>,
 }
 
 /// How serious a guest finds a line.

@@ -4,30 +4,43 @@
 //! first reason told is the deepest one. `describe` runs in a fresh instance under the limits of
 //! any call, which also proves that the component can be instantiated.
 
-use std::path::Path;
+mod allowed;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
+use super::Shared;
 use super::bindings::{activity, durable, policy, types};
 use super::call::{Call, call};
+use super::capability::Capability;
 use super::counters::Counters;
 use super::descriptor::{self, Described};
 use super::failure::Problem;
-use super::guest::{Guest, World};
+use super::grants::Grants;
+use super::guest::{Guest, Rights, World};
+use super::install::Print;
 use super::precompiled::hex;
-use super::settings::MIB;
-use super::types::{FileInfo, Level, Role};
-use super::{Shared, precompiled};
+use super::registry::{Kind, Provider};
+use super::secrets::Held;
+use super::types::{FileInfo, KindInfo, Level, Role};
 
-const FILE_BYTES_MAX: u64 = 64 * MIB as u64;
 const BUILD_ADVICE: &str = "build it with `cargo build --release --target wasm32-wasip2`";
 
 /// Version of `wit/plugin.wit` that this host implements.
 const CONTRACT: &str = "1.0.0";
-const OFFERED: [&str; 2] = ["grepx:plugin/types", "grepx:plugin/log"];
+const OFFERED: [&str; 5] = [
+    "grepx:plugin/types",
+    "grepx:plugin/log",
+    SECRETS,
+    "wasi:http/types",
+    OUTGOING,
+];
+const SECRETS: &str = "grepx:plugin/secrets";
+const OUTGOING: &str = "wasi:http/outgoing-handler";
 /// Linked because every standard library imports them; nothing is behind them.
 const OFFERED_PACKAGES: [&str; 6] = [
     "wasi:cli",
@@ -45,9 +58,36 @@ pub(super) enum Program {
     Policy(policy::PolicyPluginPre<Guest>),
 }
 
-pub(super) struct Build {
-    pub(super) program: Program,
-    pub(super) file: FileInfo,
+/// A file as it was read.
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    /// `None` when its digest is known and its compiled code should be there.
+    pub(super) bytes: Option<Arc<Vec<u8>>>,
+    pub(super) size: u64,
+    pub(super) digest: [u8; 32],
+    pub(super) modified: SystemTime,
+}
+
+impl Source {
+    pub(super) fn new(path: &Path, bytes: Vec<u8>, modified: SystemTime) -> Self {
+        Self {
+            path: path.to_owned(),
+            digest: Sha256::digest(&bytes).into(),
+            size: bytes.len() as u64,
+            bytes: Some(Arc::new(bytes)),
+            modified,
+        }
+    }
+
+    pub(super) fn known(path: &Path, digest: [u8; 32], print: Print) -> Self {
+        Self {
+            path: path.to_owned(),
+            digest,
+            size: print.size,
+            bytes: None,
+            modified: print.modified,
+        }
+    }
 }
 
 impl Program {
@@ -60,11 +100,36 @@ impl Program {
     }
 }
 
-pub(super) async fn verify(shared: &Arc<Shared>, path: &Path) -> Result<(Build, Vec<Described>), Problem> {
+/// Everything that can be known of a file before it serves.
+pub(super) async fn verify(shared: &Arc<Shared>, source: &Source) -> Result<Provider, Problem> {
+    let (mut file, program, described) = examine(shared, source).await?;
+    let mut granted = Vec::with_capacity(described.len());
+    for one in described {
+        let grants = allowed::check(&shared.settings, &file, program.role(), &one)?;
+        file.notes.extend(allowed::note(&file, program.role(), &one, &grants));
+        granted.push((one, grants));
+    }
+    let program = Arc::new(program);
+    let kinds = granted
+        .into_iter()
+        .map(|(one, grants)| kind(shared, &program, &file, one, grants));
+    let kinds = kinds.collect::<Result<Vec<_>, _>>()?;
+    Ok(Provider { file, kinds })
+}
+
+/// What a file says of itself, whatever it is granted.
+pub(super) async fn look(shared: &Arc<Shared>, source: &Source) -> Result<(FileInfo, Role, Vec<Described>), Problem> {
+    let (file, program, described) = examine(shared, source).await?;
+    Ok((file, program.role(), described))
+}
+
+async fn examine(shared: &Arc<Shared>, source: &Source) -> Result<(FileInfo, Program, Vec<Described>), Problem> {
     let started = Instant::now();
+    let path = source.path.as_path();
     let compiled = {
         let (shared, path) = (Arc::clone(shared), path.to_owned());
-        tokio::task::spawn_blocking(move || compile(&shared, &path)).await
+        let (bytes, digest) = (source.bytes.clone(), source.digest);
+        tokio::task::spawn_blocking(move || compile(&shared, &path, bytes.as_ref(), &digest)).await
     };
     let compiled = compiled.map_err(|e| {
         Problem::new(
@@ -78,48 +143,84 @@ pub(super) async fn verify(shared: &Arc<Shared>, path: &Path) -> Result<(Build, 
     let described = descriptor::check_all(path, program.role(), found)?;
     let file = FileInfo {
         path: path.to_owned(),
-        digest: hex(&compiled.digest),
-        size_bytes: compiled.size_bytes,
+        digest: hex(&source.digest).into(),
+        size_bytes: source.size,
+        modified: source.modified,
         loaded_at: crate::clock::system(),
         from_cache: compiled.from_cache,
         load_time: started.elapsed(),
         imports: compiled.imports,
+        notes: Vec::new(),
     };
-    Ok((Build { program, file }, described))
+    Ok((file, program, described))
+}
+
+fn kind(
+    shared: &Shared,
+    program: &Arc<Program>,
+    file: &FileInfo,
+    new: Described,
+    grants: Grants,
+) -> Result<Arc<Kind>, Problem> {
+    let settings = &shared.settings;
+    let secrets = Held::new(&settings.secrets, &grants, shared.cache.key());
+    let text = settings.settings_json(&new.kind);
+    let told = secrets.refer(&text).map_err(|name| {
+        let asked = Capability::Secret(name);
+        allowed::refused(file, &new.kind, &asked, "its settings name")
+    })?;
+    let role = program.role();
+    let limits = settings.limits(&new.kind);
+    Ok(Arc::new(Kind {
+        settings: told.as_bytes().to_vec(),
+        counters: shared.counters(&new.kind),
+        input: new.input,
+        rights: Rights {
+            kind: new.kind.as_str().into(),
+            http: allowed::sends(file, role, &grants),
+            grants: Arc::new(grants),
+            secrets: Arc::new(secrets),
+        },
+        program: Arc::clone(program),
+        info: KindInfo {
+            role,
+            version: new.version,
+            summary: new.summary,
+            input_schema: new.input_schema,
+            output_schema: new.output_schema,
+            capabilities: new.capabilities,
+            state_versions: new.state_versions,
+            meta: new.meta,
+            limits,
+            file: file.clone(),
+            kind: new.kind,
+        },
+    }))
 }
 
 struct Compiled {
     component: Component,
-    digest: [u8; 32],
-    size_bytes: u64,
     from_cache: bool,
     imports: Vec<String>,
 }
 
-fn compile(shared: &Shared, path: &Path) -> Result<Compiled, Problem> {
-    let bytes = precompiled::read_bounded(path, FILE_BYTES_MAX).map_err(|e| {
-        Problem::new(
-            path,
-            format!("cannot be read: {e}"),
-            "make it a readable file, or remove it",
-        )
-    })?;
-    check_header(path, &bytes)?;
-    let digest: [u8; 32] = Sha256::digest(&bytes).into();
+fn compile(shared: &Shared, path: &Path, bytes: Option<&Arc<Vec<u8>>>, digest: &[u8; 32]) -> Result<Compiled, Problem> {
     let engine = &shared.runtime.engine;
-    let cached = shared.cache.load(engine, &digest);
+    let cached = shared.cache.load(engine, digest);
     let from_cache = cached.is_some();
     let component = match cached {
         Some(component) => component,
         None => {
-            let component = Component::from_binary(engine, &bytes).map_err(|e| {
+            let bytes = bytes.ok_or_else(|| Problem::new(path, "has no compiled code", "read it"))?;
+            check_header(path, bytes)?;
+            let component = Component::from_binary(engine, bytes).map_err(|e| {
                 Problem::new(
                     path,
                     format!("is not a valid component: {e:#}"),
                     "build or copy it again",
                 )
             })?;
-            shared.cache.save(engine, &digest, &component);
+            shared.cache.save(engine, digest, &component);
             component
         }
     };
@@ -130,8 +231,6 @@ fn compile(shared: &Shared, path: &Path) -> Result<Compiled, Problem> {
         .collect();
     Ok(Compiled {
         component,
-        digest,
-        size_bytes: bytes.len() as u64,
         from_cache,
         imports,
     })
@@ -230,9 +329,15 @@ async fn describe(shared: &Shared, path: &Path, program: &Program) -> Result<Vec
     let sink = move |level: Level, text: &str| tracing::debug!(file, ?level, "plugin: {text}");
     let limits = shared.settings.limits(&stem);
     let counters = Counters::default();
+    let rights = Rights {
+        kind: stem.as_ref().into(),
+        grants: Arc::default(),
+        secrets: Arc::default(),
+        http: false,
+    };
     let described = call(
         Call {
-            kind: &stem,
+            rights: &rights,
             engine: &shared.runtime.engine,
             turns: &shared.load_turns,
             limits: &limits,

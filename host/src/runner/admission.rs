@@ -8,11 +8,11 @@ use std::time::Duration;
 use grepx_engine::{Event, FlowRunId, Run};
 use tokio::sync::mpsc;
 
-use crate::store::{self, LiveRun};
+use crate::store::{self, LiveRun, SlotNews};
 
 use super::live::{Head, Live};
+use super::mail::Mail;
 use super::plan::Plan;
-use super::shard::Mail;
 use super::{Runner, World};
 
 const RELOAD_PAUSE: Duration = Duration::from_secs(2);
@@ -94,14 +94,17 @@ async fn read_one(world: &World, run: FlowRunId) -> Result<Option<Live>, store::
     live(&mut HashMap::new(), stored).map(Some)
 }
 
-/// Brings the news of slots to the runs that got them.
-pub(crate) async fn deliver(runner: Runner, mut admissions: mpsc::UnboundedReceiver<Vec<FlowRunId>>) {
-    while let Some(admitted) = admissions.recv().await {
-        for run in admitted {
-            let mail = Mail::Event {
-                run,
-                event: Event::Admitted,
-                reply: None,
+/// Brings the news of slots to the runs that they are about.
+pub(crate) async fn deliver(runner: Runner, mut admissions: mpsc::UnboundedReceiver<Vec<SlotNews>>) {
+    while let Some(news) = admissions.recv().await {
+        for one in news {
+            let (run, mail) = match one {
+                SlotNews::Admitted(run) => {
+                    let event = Event::Admitted;
+                    let reply = None;
+                    (run, Mail::Event { run, event, reply })
+                }
+                SlotNews::Displaced(run, reason) => (run, Mail::Displace { run, reason }),
             };
             if runner.post(run, mail).await.is_err() {
                 return;

@@ -1,19 +1,15 @@
-//! Calls of task kinds and policies, and child runs. Each gives the event that answers it, or the
-//! reason why it has to wait.
+//! Calls of task kinds and policies. Each gives the event that answers it, or the reason why it
+//! has to wait.
 
-use grepx_engine::{
-    ChildRun, ErrorClass, Event, FlowRunId, Json, NodeId, Outcome, StateType, Step, TaskError, Verdict,
-};
-use serde_json::json;
+use grepx_engine::{Call, ErrorClass, Event, NodeId, Step, TaskError, Verdict};
 
 use crate::plugins::{Failure, KeyedOutcome, Role};
-use crate::store::Parent;
 
 use super::context::{self, CallLog};
 use super::events::Future;
 use super::live::Live;
-use super::shard::Answer;
-use super::{RunRequest, Runner, Triggered, World};
+use super::mail::Answer;
+use super::{WhenMissing, World};
 
 /// The call that is due for a node.
 pub(crate) fn call(world: &World, live: &Live, node: NodeId) -> Option<Future> {
@@ -21,12 +17,27 @@ pub(crate) fn call(world: &World, live: &Live, node: NodeId) -> Option<Future> {
     let ctx = context::of_call(live, node, &call);
     let kind = live.plan.definition.task(node.task).kind.clone();
     let (plugins, log) = (world.plugins.clone(), CallLog::new(live.id(), node));
+    let missing = world.settings.when_missing;
     Some(Box::pin(async move {
         let sink = std::sync::Arc::new(log.clone());
-        let role = plugins.kinds().get(&kind).map(|known| known.role);
-        let answer = match (role, &call.resume) {
-            (Some(Role::Activity), _) => plugins.run_activity(&kind, &ctx, &call.input, sink).await,
-            (_, None) => plugins.start(&kind, &ctx, &call.input, sink).await,
+        let build = match &call.resume {
+            None => plugins.newest(&kind),
+            Some((state, _)) => plugins.for_state(&kind, state.version, call.build.as_ref()).await,
+        };
+        let build = match build {
+            Ok(build) => build,
+            Err(failure) => {
+                let answer = match failure {
+                    Failure::NoPlugin { .. } if missing == WhenMissing::Fail => Err(failure.into()),
+                    failure => held(failure),
+                };
+                let failed = |error| Answer::Event(answered(node, &call, Step::Failed(error), None));
+                return (answer.unwrap_or_else(failed), log.take());
+            }
+        };
+        let answer = match (build.info.role, &call.resume) {
+            (Role::Activity, _) => plugins.run_activity_on(&build, &ctx, &call.input, sink).await,
+            (_, None) => plugins.start_on(&build, &ctx, &call.input, sink).await,
             (_, Some((state, events))) => {
                 let events: Vec<KeyedOutcome> = events
                     .iter()
@@ -35,24 +46,27 @@ pub(crate) fn call(world: &World, live: &Live, node: NodeId) -> Option<Future> {
                         outcome: outcome.clone(),
                     })
                     .collect();
-                plugins.resume(&kind, &ctx, state, &events, sink).await
+                plugins.resume_on(&build, &ctx, state, &events, sink).await
             }
         };
+        let digest = Some(build.digest().clone());
         let answer = match answer {
-            Ok(step) => Answer::Event(answered(node, call.attempt, call.step, step)),
-            Err(failure) => held(failure)
-                .unwrap_or_else(|error| Answer::Event(answered(node, call.attempt, call.step, Step::Failed(error)))),
+            Ok(step) => Answer::Event(answered(node, &call, step, digest)),
+            Err(failure) => {
+                held(failure).unwrap_or_else(|error| Answer::Event(answered(node, &call, Step::Failed(error), digest)))
+            }
         };
         (answer, log.take())
     }))
 }
 
-fn answered(node: NodeId, attempt: u32, step: u32, answer: Step) -> Event {
+fn answered(node: NodeId, call: &Call, answer: Step, build: Option<std::sync::Arc<str>>) -> Event {
     Event::Answered {
         node,
-        attempt,
-        step,
+        attempt: call.attempt,
+        step: call.step,
         answer,
+        build,
     }
 }
 
@@ -98,7 +112,10 @@ pub(crate) fn stop(world: &World, live: &Live, node: NodeId) -> Option<Future> {
         let sink = std::sync::Arc::new(log.clone());
         let commands = match &call.resume {
             None => Ok(Vec::new()),
-            Some((state, _)) => plugins.stop(&kind, &ctx, state, reason, sink).await,
+            Some((state, _)) => match plugins.for_state(&kind, state.version, call.build.as_ref()).await {
+                Ok(build) => plugins.stop_on(&build, &ctx, state, reason, sink).await,
+                Err(failure) => Err(failure),
+            },
         };
         let commands = match commands {
             Ok(commands) => commands,
@@ -134,98 +151,4 @@ pub(crate) fn too_large(size: usize, limit: usize) -> TaskError {
              return a reference to the data (a path, a key) instead of the data, or raise the limit"
         ),
     )
-}
-
-/// Starts a flow run on behalf of a task run; asked twice, the second one finds the first.
-pub(crate) fn start_child(
-    world: &World,
-    runner: &Runner,
-    live: &Live,
-    node: NodeId,
-    attempt: u32,
-    key: &str,
-    child: &ChildRun,
-) {
-    let parent = Parent {
-        run: live.id(),
-        node,
-        attempt,
-        key: key.to_owned(),
-    };
-    let (world, runner, child) = (world.clone(), runner.clone(), child.clone());
-    crate::task::spawn("child", async move {
-        if let Err(error) = begin_child(&world, &runner, &parent, child).await {
-            let outcome = Outcome::Failed(error);
-            runner
-                .outcome(parent.run, parent.node, parent.attempt, parent.key, outcome)
-                .await;
-        }
-    });
-}
-
-async fn begin_child(world: &World, runner: &Runner, parent: &Parent, child: ChildRun) -> Result<(), TaskError> {
-    let catalog = world.catalog.load_full();
-    let name = child.deployment.rsplit('/').next().unwrap_or_default();
-    let Some(deployment) = catalog.deployment(name).cloned() else {
-        let message = format!(
-            "there is no deployment {:?} to start: add it to prefect_deployments, or correct the name",
-            child.deployment
-        );
-        return Err(TaskError::new(ErrorClass::Permanent, "no-such-deployment", message));
-    };
-    let own = match child.parameters.to_value() {
-        serde_json::Value::Object(own) => own,
-        _ => serde_json::Map::new(),
-    };
-    let request = RunRequest {
-        flow: deployment.flow.clone(),
-        parameters: deployment.parameters_with(&own),
-        tags: deployment.tags.clone(),
-        deployment: Some(deployment),
-        name: None,
-        idempotency_key: Some(child.idempotency_key),
-        start_at: None,
-        created_by: None,
-        labels: json!({}),
-        work_queue: None,
-        parent: Some(parent.clone()),
-    };
-    match runner.trigger(request).await {
-        Ok(Triggered::New(_)) => Ok(()),
-        Ok(Triggered::Existing(run)) => {
-            tell_parent(world, runner, run);
-            Ok(())
-        }
-        // The host's own trouble is not the task's: the next sweep asks again.
-        Err(error) => {
-            tracing::warn!(run = %parent.run, error = &error as &dyn std::error::Error, "a child run is not started yet");
-            Ok(())
-        }
-    }
-}
-
-/// If the run has ended and a task run waits for it, that one is told.
-pub(crate) fn tell_parent(world: &World, runner: &Runner, run: FlowRunId) {
-    let (store, runner) = (world.store.clone(), runner.clone());
-    crate::task::spawn("parent", async move {
-        let Ok(Some(child)) = store.flow_run(run).await else {
-            return;
-        };
-        let Some(parent) = child.run.parent else { return };
-        let state = &child.state;
-        if !state.state_type.is_terminal() {
-            return;
-        }
-        let outcome = Outcome::Child(Json::from(&json!({
-            "flow_run_id": run.to_string(),
-            "name": child.run.name,
-            "state_type": state.state_type.as_str(),
-            "state_name": state.name,
-            "message": state.message,
-            "completed": state.state_type == StateType::Completed,
-        })));
-        runner
-            .outcome(parent.run, parent.node, parent.attempt, parent.key, outcome)
-            .await;
-    });
 }

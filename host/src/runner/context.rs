@@ -9,7 +9,7 @@ use crate::clock;
 use crate::plugins::{Ctx, Level, LogSink};
 use crate::store::LogRow;
 
-use super::live::{Head, Live};
+use super::live::Live;
 
 pub(crate) fn of_call(live: &Live, node: NodeId, call: &Call) -> Ctx {
     Ctx {
@@ -33,15 +33,18 @@ pub(crate) fn of_step(live: &Live, node: NodeId, attempt: u32, step: u32, now: T
         idempotency_key,
         deadline: None,
         traceparent: None,
-        meta: meta(&live.head),
+        meta: meta(live, node),
     }
 }
 
-fn meta(head: &Head) -> Meta {
+fn meta(live: &Live, node: NodeId) -> Meta {
+    let new = &live.head.new;
+    let started = live.run.node_started_at(node).map(|at| at.0.to_string());
     let known = [
-        ("work-pool", &head.new.work_pool),
-        ("work-queue", &head.new.work_queue),
-        ("deployment", &head.new.deployment_name),
+        ("work-pool", &new.work_pool),
+        ("work-queue", &new.work_queue),
+        ("deployment", &new.deployment_name),
+        ("first-attempt-ms", &started),
     ];
     known
         .into_iter()

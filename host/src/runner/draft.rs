@@ -62,6 +62,7 @@ impl Draft {
         self.slot = Some(SlotChange::Wait {
             pool,
             queue: head.new.work_queue.clone().unwrap_or_else(|| "default".to_owned()),
+            deployment: head.new.deployment_id,
             since: now,
             expected_start: head.new.expected_start,
         });
@@ -205,7 +206,7 @@ fn task_row(live: &Live, node: NodeId, input: Option<&Json>, results: &[(NodeId,
             _ => 0,
         },
         reason: live.holds.get(&node).cloned(),
-        status: None,
+        status: run.status(node).map(str::to_owned),
         external_id: (attempt > 0).then(|| node.run_id(live.id()).attempt_key(attempt).to_string()),
         tags: task.tags.clone(),
         result_bytes: results
@@ -234,6 +235,7 @@ fn node_of(fact: &Fact) -> Option<NodeId> {
         | Fact::Gathered { node } => Some(*node),
         Fact::Scheduled { .. }
         | Fact::Queued
+        | Fact::Late
         | Fact::Admitted
         | Fact::Started
         | Fact::CancelAsked { .. }

@@ -8,8 +8,8 @@ use grepx_engine::{Due, ErrorClass, Event, Fact, Mark, NodeId, Op, Outcome, Reco
 use crate::broker::{Broker, SendError, Waiter};
 
 use super::live::{Live, Queued, Watched, Work};
-use super::shard::{Answer, Done, Mail};
-use super::{Runner, World, call, prepare};
+use super::mail::{Answer, Done, Mail};
+use super::{Runner, World, call, children, prepare};
 
 /// Takes the event and everything that follows from it.
 pub(crate) fn apply(hands: &Hands, live: &mut Live, event: &Event, now: Timestamp) -> Result<(), Rejected> {
@@ -78,6 +78,16 @@ impl Hands {
                     live.draft.perform(due.clone());
                 }
             }
+            // A run that was started for an answer which is not on disk could lose its owner.
+            Due::Watch { node, attempt, key }
+                if matches!(live.run.watched(*node, *attempt, key), Some(Op::StartFlow(_))) =>
+            {
+                if live.draft.is_empty() {
+                    self.perform(live, due);
+                } else {
+                    live.draft.perform(due.clone());
+                }
+            }
             Due::Watch { node, attempt, key } => self.watch(live, *node, *attempt, key),
             Due::Prepare { .. } | Due::Call { .. } | Due::Judge { .. } | Due::Stop { .. } => self.perform(live, due),
         }
@@ -85,6 +95,12 @@ impl Hands {
 
     /// Does a piece of work in the background; its answer comes as mail.
     pub(crate) fn perform(&self, live: &mut Live, due: &Due) {
+        if let Due::Watch { node, attempt, key } = due {
+            if let Some(Op::StartFlow(child)) = live.run.watched(*node, *attempt, key) {
+                children::start(&self.world, &self.runner, live, *node, *attempt, key, child);
+            }
+            return;
+        }
         let (node, work) = match due {
             Due::Prepare { node } => (*node, Work::Prepare),
             Due::Call { node, .. } => (*node, Work::Call),
@@ -141,31 +157,28 @@ impl Hands {
     }
 
     fn watch(&self, live: &mut Live, node: NodeId, attempt: u32, key: &str) {
-        match live.run.watched(node, attempt, key) {
-            Some(Op::Reply { connection, key: reply }) => {
-                let place = (node, key.to_owned());
-                if live.watching.contains_key(&place) {
-                    return;
-                }
-                let waiter = Waiter {
-                    run: live.id(),
-                    node,
-                    attempt,
-                    key: key.to_owned(),
-                };
-                if let Err(error) = self.world.broker.watch(connection, reply, waiter) {
-                    return self.refused(live, node, attempt, key, &error);
-                }
-                let watched = Watched {
-                    connection: connection.clone(),
-                    key: reply.clone(),
-                    attempt,
-                };
-                live.watching.insert(place, watched);
-            }
-            Some(Op::StartFlow(child)) => call::start_child(&self.world, &self.runner, live, node, attempt, key, child),
-            _ => {}
+        let Some(Op::Reply { connection, key: reply }) = live.run.watched(node, attempt, key) else {
+            return;
+        };
+        let place = (node, key.to_owned());
+        if live.watching.contains_key(&place) {
+            return;
         }
+        let waiter = Waiter {
+            run: live.id(),
+            node,
+            attempt,
+            key: key.to_owned(),
+        };
+        if let Err(error) = self.world.broker.watch(connection, reply, waiter) {
+            return self.refused(live, node, attempt, key, &error);
+        }
+        let watched = Watched {
+            connection: connection.clone(),
+            key: reply.clone(),
+            attempt,
+        };
+        live.watching.insert(place, watched);
     }
 
     /// A command that cannot be carried out fails its attempt.
@@ -186,11 +199,13 @@ impl Hands {
                 attempt,
                 step,
                 answer: grepx_engine::Step::Done(result),
+                build,
             } if result.len() > limit => Event::Answered {
                 node: *node,
                 attempt: *attempt,
                 step: *step,
                 answer: grepx_engine::Step::Failed(call::too_large(result.len(), limit)),
+                build: build.clone(),
             },
             other => other.clone(),
         }

@@ -23,6 +23,10 @@ pub(crate) fn line(run: &Run, record: &Record) -> Option<LogRow> {
 fn of_run(run: &Run, fact: &Fact) -> Option<(u8, String)> {
     Some(match fact {
         Fact::Scheduled { .. } => (INFO, format!("Flow run of {:?} created.", run.definition().flow)),
+        Fact::Late => (
+            WARNING,
+            "Flow run is late: its time was 15 s ago, and it still waits for a slot.".to_owned(),
+        ),
         Fact::Started => (INFO, "Flow run started.".to_owned()),
         Fact::Paused => (
             INFO,

@@ -10,10 +10,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::broker::{Broker, Notice, RevocationEnd, SendError};
-use crate::store::{self, NewSend, OpenSend, SendId, Store};
+use crate::store::{self, NewSend, OpenSend, Parent, SendId, Store};
 
-use super::Runner;
-use super::shard::Mail;
+use super::mail::Mail;
+use super::{Runner, children};
 
 /// How long a send that could not be made waits, unless the connection comes back before.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -279,10 +279,41 @@ impl Outbox {
                 self.done(found.id).await;
                 withdrawn
             }
-            _ => false,
+            // It was no message: maybe a flow run.
+            Ok(None) => {
+                let parent = Parent {
+                    run,
+                    node,
+                    attempt,
+                    key: key.to_owned(),
+                };
+                if !self.stop_child(&parent).await {
+                    return false;
+                }
+                false
+            }
+            // The row stays for the next start.
+            Err(error) => {
+                tracing::warn!(%run, error = &error as &dyn std::error::Error, "a command is not withdrawn yet");
+                return false;
+            }
         };
         self.done(send.id).await;
         withdrawn
+    }
+
+    /// False when that is left to the next start of the host.
+    async fn stop_child(&self, parent: &Parent) -> bool {
+        loop {
+            match children::stop(&self.0.store, &self.0.runner, parent).await {
+                Ok(()) => return true,
+                Err(super::Error::Draining) => return false,
+                Err(error) => {
+                    tracing::warn!(run = %parent.run, error = &error as &dyn std::error::Error, "a child run is not stopped yet");
+                    self.pause().await;
+                }
+            }
+        }
     }
 
     async fn take_back(&self, message: &Message, guard: &str, published: bool) -> bool {

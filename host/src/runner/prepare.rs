@@ -10,12 +10,12 @@ use serde_json::{Map, Value, json};
 use crate::expressions::{Context, Expression};
 use crate::plugins::Failure;
 
-use super::World;
 use super::context::{self, CallLog};
 use super::events::Future;
 use super::live::{Head, Live};
+use super::mail::Answer;
 use super::plan::{Plan, invalid};
-use super::shard::Answer;
+use super::{WhenMissing, World};
 
 /// Everything that evaluating needs, taken out of the run.
 struct Job {
@@ -58,6 +58,10 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
         let prepared = match job.evaluate(&world, &results) {
             Ok(Evaluated::Skip(why)) => Prepared::Skip { why },
             Ok(Evaluated::Map(items)) => Prepared::Map { items },
+            Ok(Evaluated::Missing(missing)) if world.settings.when_missing == WhenMissing::Wait => {
+                return (Answer::Hold(missing.to_string()), log.take());
+            }
+            Ok(Evaluated::Missing(missing)) => Prepared::Invalid(missing.into()),
             Ok(Evaluated::Run(input)) => {
                 let task = job.plan.definition.task(node.task);
                 let sink = Arc::new(log.clone());
@@ -78,13 +82,6 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
             }
             Err(error) => Prepared::Invalid(error),
         };
-        if let Prepared::Run { .. } = prepared {
-            let kind = &job.plan.definition.task(node.task).kind;
-            if world.plugins.kinds().kind(kind).is_none() {
-                let missing = Failure::NoPlugin { kind: kind.clone() };
-                return (Answer::Hold(missing.to_string()), log.take());
-            }
-        }
         (Answer::Event(Event::Prepared { node, prepared }), log.take())
     }))
 }
@@ -118,6 +115,8 @@ enum Evaluated {
     Skip(String),
     Map(Vec<Json>),
     Run(Value),
+    /// No plugin provides its kind.
+    Missing(Failure),
 }
 
 impl Job {
@@ -195,7 +194,11 @@ impl Job {
             inputs.insert(name.clone(), value);
         }
         let input = document(task, inputs);
-        match world.plugins.validate(&task.kind, &input) {
+        let kind = match world.plugins.newest(&task.kind) {
+            Ok(kind) => kind,
+            Err(missing) => return Ok(Evaluated::Missing(missing)),
+        };
+        match kind.validate(&input) {
             Ok(()) => Ok(Evaluated::Run(input)),
             Err(problems) => Err(TaskError::new(
                 ErrorClass::InvalidInput,

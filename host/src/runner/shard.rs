@@ -4,81 +4,20 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use grepx_engine::{Definition, Due, Event, FlowRunId, Json, NodeId, Run, Timestamp};
+use grepx_engine::{Definition, Event, FlowRunId, Json, NodeId, Outcome, Run, StateType, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::store::{self, Created, LogRow, NewRun, SendId};
+use crate::store::{self, Created, NewRun, Planned};
 
-use super::draft::{self, After};
+use super::commits::{self, Committing};
+use super::draft;
 use super::events::{self, Hands};
-use super::live::{Head, Live, Work};
+use super::live::{Head, Live};
+use super::mail::{Answer, Done, Mail};
 use super::plan::Plan;
 use super::{Error, Runner, Triggered, World, admission, watchdog};
 
-/// What arrives at a shard.
-#[derive(Debug)]
-pub(crate) enum Mail {
-    Create {
-        new: Box<NewRun>,
-        definition: Arc<Definition>,
-        reply: oneshot::Sender<Result<Triggered, Error>>,
-    },
-    Created {
-        run: FlowRunId,
-        outcome: Result<Created, store::Error>,
-        reply: oneshot::Sender<Result<Triggered, Error>>,
-    },
-    Event {
-        run: FlowRunId,
-        event: Event,
-        reply: Option<oneshot::Sender<Result<(), Error>>>,
-    },
-    /// Work that was dispatched is over.
-    Done(Box<Done>),
-    /// A commit is in the store; what waited for it may be done.
-    Committed {
-        run: FlowRunId,
-        perform: Vec<Due>,
-    },
-    /// A commit is not in the store, so memory is wrong.
-    Reload {
-        run: FlowRunId,
-    },
-    Reloaded {
-        run: FlowRunId,
-        live: Option<Box<Live>>,
-    },
-    /// Why nobody takes the messages of these nodes; `None` when it is not known any more.
-    Explained {
-        run: FlowRunId,
-        node: NodeId,
-        reason: Option<String>,
-    },
-    Drain {
-        reply: oneshot::Sender<()>,
-    },
-}
-
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) run: FlowRunId,
-    pub(crate) node: NodeId,
-    pub(crate) work: Work,
-    /// Of the dispatch; an older one's answer does not end a newer one.
-    pub(crate) ticket: u64,
-    pub(crate) answer: Answer,
-    pub(crate) logs: Vec<LogRow>,
-}
-
-#[derive(Debug)]
-pub(crate) enum Answer {
-    Event(Event),
-    /// Cannot be done now, with the reason; it is tried again.
-    Hold(String),
-}
-
-type Receipt = store::Receipt<Vec<SendId>>;
 type Reply = oneshot::Sender<Result<(), Error>>;
 
 /// Events that wait for a run to be read back.
@@ -95,7 +34,7 @@ pub(crate) struct Shard {
     mail: mpsc::Receiver<Mail>,
     /// One per commit that the store has taken, and it takes only so many: this queue is bounded by
     /// that, and must not be by itself, or the shard and its mailbox could wait for each other.
-    commits: mpsc::UnboundedSender<(Receipt, FlowRunId, After)>,
+    commits: mpsc::UnboundedSender<Committing>,
     live: HashMap<FlowRunId, Live>,
     plans: HashMap<usize, Weak<Plan>>,
     timers: BTreeSet<(Timestamp, FlowRunId)>,
@@ -110,7 +49,7 @@ pub(crate) struct Shard {
 impl Shard {
     pub(crate) fn new(world: World, runner: Runner, mail: mpsc::Receiver<Mail>) -> Self {
         let (commits, waiting) = mpsc::unbounded_channel();
-        crate::task::spawn("commits", await_commits(runner.clone(), world.clone(), waiting));
+        crate::task::spawn("commits", commits::follow(runner.clone(), world.clone(), waiting));
         Self {
             hands: Hands::new(world.clone(), runner.clone()),
             world,
@@ -159,9 +98,27 @@ impl Shard {
 
     fn take(&mut self, mail: Mail) {
         match mail {
-            Mail::Create { new, definition, reply } => self.create(*new, definition, reply),
+            Mail::Create {
+                new,
+                planned,
+                definition,
+                reply,
+            } => self.create(*new, planned, definition, reply),
             Mail::Created { run, outcome, reply } => self.created(run, outcome, reply),
             Mail::Event { run, event, reply } => self.event(run, event, reply),
+            Mail::Displace { run, reason } => {
+                let stopping = |live: &Live| live.run.state().state_type == StateType::Cancelling;
+                if self.live.get(&run).is_some_and(|live| !stopping(live)) {
+                    self.event(run, Event::Cancel { reason }, None);
+                }
+            }
+            Mail::Signal {
+                run,
+                node,
+                name,
+                payload,
+                reply,
+            } => self.signal(run, node, name, payload, reply),
             Mail::Done(done) => self.done(*done),
             Mail::Committed { run, perform } => {
                 if let Some(live) = self.live.get_mut(&run) {
@@ -181,6 +138,12 @@ impl Shard {
                 }
             }
             Mail::Explained { run, node, reason } => self.explained(run, node, reason),
+            Mail::Builds { reply } => {
+                let known = self.reloading.is_empty();
+                let builds = self.live.values().flat_map(|live| live.run.builds().cloned());
+                let _ = reply.send(known.then(|| builds.collect()));
+            }
+            Mail::Look => self.look(false),
             Mail::Drain { reply } => {
                 // Answered when everything before this mail is in the store.
                 self.draining.push(reply);
@@ -188,7 +151,18 @@ impl Shard {
         }
     }
 
-    fn create(&mut self, new: NewRun, definition: Arc<Definition>, reply: oneshot::Sender<Result<Triggered, Error>>) {
+    fn create(
+        &mut self,
+        new: NewRun,
+        planned: Option<Planned>,
+        definition: Arc<Definition>,
+        reply: oneshot::Sender<Result<Triggered, Error>>,
+    ) {
+        if self.live.contains_key(&new.id) {
+            // A planned time that has its run already.
+            let _ = reply.send(Ok(Triggered::Existing(new.id)));
+            return;
+        }
         let now = clock::now();
         let id = new.id;
         let mut run = Run::new(id, definition.clone());
@@ -204,7 +178,7 @@ impl Shard {
         self.adopt_quietly(live);
         let (store, runner) = (self.world.store.clone(), self.runner.clone());
         crate::task::spawn("create", async move {
-            let outcome = store.create(new, commit).await;
+            let outcome = store.create(new, planned, commit).await;
             let mail = Mail::Created {
                 run: id,
                 outcome,
@@ -231,6 +205,10 @@ impl Shard {
             Ok(Created::Existing(known)) => {
                 self.forget(run);
                 Ok(Triggered::Existing(known))
+            }
+            Ok(Created::Skipped) => {
+                self.forget(run);
+                Ok(Triggered::Skipped)
             }
             Err(error) => {
                 self.forget(run);
@@ -263,6 +241,30 @@ impl Shard {
             }
         }
         self.dirty.push(run);
+    }
+
+    /// A signal is an outcome once it is known which command it answers.
+    fn signal(&mut self, run: FlowRunId, node: NodeId, name: String, payload: Json, reply: Option<Reply>) {
+        let refused = match self.live.get(&run) {
+            Some(live) => match live.run.awaits_signal(node, &name) {
+                Some((attempt, key)) => {
+                    let outcome = Outcome::Signal(payload);
+                    let event = Event::Outcome {
+                        node,
+                        attempt,
+                        key,
+                        outcome,
+                    };
+                    return self.event(run, event, reply);
+                }
+                None => not_awaited(name, &live.run.open_signals(node)),
+            },
+            None if self.reloading.contains_key(&run) => Error::ReadBack(run),
+            None => Error::NotLive(run),
+        };
+        if let Some(reply) = reply {
+            let _ = reply.send(Err(refused));
+        }
     }
 
     fn done(&mut self, done: Done) {
@@ -406,7 +408,11 @@ impl Shard {
     /// Looks again at what is held, and now and then at everything.
     fn sweep(&mut self) {
         self.sweeps = self.sweeps.wrapping_add(1);
-        let all = self.sweeps.is_multiple_of(FULL_SWEEP);
+        self.look(self.sweeps.is_multiple_of(FULL_SWEEP));
+        watchdog::look(&self.world, &self.runner, self.live.values());
+    }
+
+    fn look(&mut self, all: bool) {
         for (run, live) in &mut self.live {
             if live.creating || (!all && live.holds.is_empty()) {
                 continue;
@@ -416,7 +422,6 @@ impl Shard {
                 self.dirty.push(*run);
             }
         }
-        watchdog::look(&self.world, &self.runner, self.live.values());
     }
 
     fn plan(&mut self, definition: &Arc<Definition>) -> Arc<Plan> {
@@ -434,6 +439,14 @@ impl Shard {
     }
 }
 
+fn not_awaited(name: String, open: &[&str]) -> Error {
+    let open = match open {
+        [] => "it waits for no signal".to_owned(),
+        open => format!("it waits for {}", open.join(", ")),
+    };
+    Error::NotAwaited { name, open }
+}
+
 /// Keeps the shard's timer for the run at its next one.
 fn rearm(timers: &mut BTreeSet<(Timestamp, FlowRunId)>, live: &mut Live) {
     let next = live.run.next_timer();
@@ -447,38 +460,6 @@ fn rearm(timers: &mut BTreeSet<(Timestamp, FlowRunId)>, live: &mut Live) {
         timers.insert((at, live.id()));
     }
     live.armed = next;
-}
-
-/// Waits for the commits of a shard, in their order, and lets happen what waited for them.
-async fn await_commits(
-    runner: Runner,
-    world: World,
-    mut waiting: mpsc::UnboundedReceiver<(Receipt, FlowRunId, After)>,
-) {
-    while let Some((receipt, run, after)) = waiting.recv().await {
-        match receipt.await {
-            Ok(ids) => {
-                for reply in after.replies {
-                    let _ = reply.send(Ok(()));
-                }
-                world.outbox.send(run, ids, after.sends);
-                if after.finished {
-                    super::call::tell_parent(&world, &runner, run);
-                }
-                if !after.perform.is_empty() {
-                    let perform = after.perform;
-                    let _ = runner.post(run, Mail::Committed { run, perform }).await;
-                }
-            }
-            Err(error) => {
-                tracing::error!(%run, error = &error as &dyn std::error::Error, "a commit failed; the run is read back");
-                for reply in after.replies {
-                    let _ = reply.send(Err(Error::Store(error.clone())));
-                }
-                let _ = runner.post(run, Mail::Reload { run }).await;
-            }
-        }
-    }
 }
 
 impl Live {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use grepx_engine::{FlowRunId, NodeId};
 
 use super::live::{Live, Queued};
-use super::shard::Mail;
+use super::mail::Mail;
 use super::{Runner, World};
 
 /// A message younger than this needs no explanation, milliseconds.

@@ -6,12 +6,18 @@
 
 use grepx_engine::FlowRunId;
 use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
 
-use super::Error;
 use super::limits::{self, Limits};
-use super::model::SlotChange;
+use super::model::{SlotChange, SlotNews};
 use super::rows::blob;
 use super::writer::Writing;
+use super::{Error, deployments};
+
+/// `held` of a run that waits for its deployment, for its pool, and of one that has its slot.
+const PARKED: i64 = -1;
+const WAITING: i64 = 0;
+const HELD: i64 = 1;
 
 pub(super) fn change(writing: &mut Writing<'_>, run: FlowRunId, change: &SlotChange) -> Result<(), Error> {
     match change {
@@ -19,21 +25,42 @@ pub(super) fn change(writing: &mut Writing<'_>, run: FlowRunId, change: &SlotCha
         SlotChange::Wait {
             pool,
             queue,
+            deployment,
             since,
             expected_start,
         } => {
             if let Some((held_pool, held_queue, held)) = slot_of(writing.sql, run)? {
                 if held && held_pool == *pool && held_queue == *queue {
-                    writing.admitted.push(run);
+                    writing.news.push(SlotNews::Admitted(run));
                     return Ok(());
                 }
                 release(writing, run)?;
             }
             let mut put = writing.sql.prepare_cached(
-                "INSERT INTO slots (run_id, pool, queue, expected_start, since, held) VALUES (?, ?, ?, ?, ?, 0)",
+                "INSERT INTO slots (run_id, pool, queue, deployment_id, expected_start, since, held) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
             )?;
-            put.execute(params![blob(&run.0), pool, queue, expected_start.0, since.0])?;
-            writing.touched.insert(pool.clone());
+            let limited = match deployment {
+                Some(id) => deployments::limit_of(writing.sql, *id)?.is_some(),
+                None => false,
+            };
+            put.execute(params![
+                blob(&run.0),
+                pool,
+                queue,
+                deployment.as_ref().map(blob),
+                expected_start.0,
+                since.0,
+                if limited { PARKED } else { WAITING }
+            ])?;
+            match deployment {
+                Some(id) if limited => {
+                    writing.deployments.insert(*id);
+                }
+                _ => {
+                    writing.touched.insert(pool.clone());
+                }
+            }
             Ok(())
         }
     }
@@ -43,14 +70,20 @@ pub(super) fn change(writing: &mut Writing<'_>, run: FlowRunId, change: &SlotCha
 pub(super) fn release(writing: &mut Writing<'_>, run: FlowRunId) -> Result<(), Error> {
     let mut delete = writing
         .sql
-        .prepare_cached("DELETE FROM slots WHERE run_id = ? RETURNING pool")?;
-    let pool: Option<String> = delete.query_row([blob(&run.0)], |row| row.get(0)).optional()?;
-    writing.touched.extend(pool);
+        .prepare_cached("DELETE FROM slots WHERE run_id = ? RETURNING pool, deployment_id")?;
+    let place: Option<(String, Option<[u8; 16]>)> = delete
+        .query_row([blob(&run.0)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((pool, deployment)) = place {
+        writing.touched.insert(pool);
+        writing.deployments.extend(deployment.map(Uuid::from_bytes));
+    }
     Ok(())
 }
 
-/// Gives the free slots of every touched pool away.
+/// Gives the free slots of every touched pool away, after the deployments have let on whom they may.
 pub(super) fn admit(writing: &mut Writing<'_>) -> Result<(), Error> {
+    deployments::admit(writing)?;
     while let Some(pool) = writing.touched.pop_first() {
         let Some(limits) = limits::of_pool(writing.sql, &pool)? else {
             continue;
@@ -68,7 +101,9 @@ pub(super) fn admit(writing: &mut Writing<'_>) -> Result<(), Error> {
                 .sql
                 .prepare_cached("UPDATE slots SET held = 1 WHERE run_id = ?")?;
             hold.execute([candidate.run])?;
-            writing.admitted.push(FlowRunId(uuid::Uuid::from_bytes(candidate.run)));
+            writing
+                .news
+                .push(SlotNews::Admitted(FlowRunId(Uuid::from_bytes(candidate.run))));
         }
     }
     Ok(())
@@ -160,7 +195,9 @@ pub(super) fn waiting_queues(sql: &Connection, pool: &str) -> Result<Vec<String>
 /// Pool, queue and whether it is held.
 pub(super) fn slot_of(sql: &Connection, run: FlowRunId) -> Result<Option<(String, String, bool)>, Error> {
     let mut select = sql.prepare_cached("SELECT pool, queue, held FROM slots WHERE run_id = ?")?;
-    let slot = select.query_row([blob(&run.0)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let slot = select.query_row([blob(&run.0)], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? == HELD))
+    });
     Ok(slot.optional()?)
 }
 

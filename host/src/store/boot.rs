@@ -17,7 +17,7 @@ use super::{Error, reads};
 /// its run, parameters and all, through a sorter.
 pub(super) fn live_runs(sql: &Connection, mut each: impl FnMut(Result<LiveRun, Error>) -> bool) -> Result<(), Error> {
     let mut select = sql.prepare(&format!(
-        "SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE r.terminal = 0 ORDER BY r.id"
+        "SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE r.terminal = 0 AND r.planned = 0 ORDER BY r.id"
     ))?;
     let mut definitions = HashMap::new();
     let mut rows = select.query([])?;

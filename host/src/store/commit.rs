@@ -187,22 +187,39 @@ fn update_run(writing: &Writing<'_>, run: FlowRunId, new: &RunState, before: &Ru
     if changed {
         put_state(writing, run, (THE_RUN, -1), before.states, &new.state)?;
     }
+    // SQLite rewrites every index of a column that is set, changed or not: what has indexes and
+    // seldom changes is set apart, where it differs.
+    let mut times = writing.sql.prepare_cached(
+        "UPDATE flow_runs SET start_time = ?2, end_time = ?3 WHERE id = ?1 \
+         AND (start_time IS NOT ?2 OR end_time IS NOT ?3)",
+    )?;
+    times.execute(params![
+        blob(&run.0),
+        new.start_time.map(|at| at.0),
+        new.end_time.map(|at| at.0)
+    ])?;
+    if let Some(expected) = new.expected_start {
+        let mut update = writing
+            .sql
+            .prepare_cached("UPDATE flow_runs SET expected_start = ? WHERE id = ?")?;
+        update.execute(params![expected.0, blob(&run.0)])?;
+    }
+    if changed {
+        let mut state = writing
+            .sql
+            .prepare_cached("UPDATE flow_runs SET state_type = ?, terminal = ? WHERE id = ?")?;
+        let word = new.state.state_type;
+        state.execute(params![word.as_str(), word.is_terminal(), blob(&run.0)])?;
+    }
     let mut update = writing.sql.prepare_cached(
-        "UPDATE flow_runs SET state_type = :type, state_name = :name, state_message = :message, \
-         state_since = :since, states = :states, terminal = :terminal, \
-         expected_start = coalesce(:expected, expected_start), start_time = :start, end_time = :end, \
-         total_run_time_ms = :total, run_count = :count, reason = :reason WHERE id = :id",
+        "UPDATE flow_runs SET state_name = :name, state_message = :message, state_since = :since, \
+         states = :states, total_run_time_ms = :total, run_count = :count, reason = :reason WHERE id = :id",
     )?;
     update.execute(named_params! {
-        ":type": new.state.state_type.as_str(),
         ":name": new.state.name,
         ":message": new.state.message,
         ":since": new.state.since.0,
         ":states": before.states + i64::from(changed),
-        ":terminal": new.state.state_type.is_terminal(),
-        ":expected": new.expected_start.map(|at| at.0),
-        ":start": new.start_time.map(|at| at.0),
-        ":end": new.end_time.map(|at| at.0),
         ":total": to_i64(new.total_run_time_ms),
         ":count": new.run_count,
         ":reason": new.reason,

@@ -2,27 +2,28 @@
 
 use grepx_engine::{FlowRunId, Json, Timestamp};
 use rusqlite::{ErrorCode, OptionalExtension, named_params, params};
+use uuid::Uuid;
 
-use super::Error;
 use super::commit::{Prepared, to_json};
-use super::model::{Created, NewRun};
+use super::model::{Created, NewRun, Planned};
 use super::rows::{blob, item};
 use super::writer::Writing;
+use super::{Error, deployments, planned};
 
 /// Decides inside the transaction whether the run exists already.
-pub(super) fn create(writing: &mut Writing<'_>, run: &NewRun, first: &Prepared) -> Result<Created, Error> {
-    if let Some(key) = &run.idempotency_key {
-        let mut select = writing
-            .sql
-            .prepare_cached("SELECT id FROM flow_runs WHERE flow_id = ? AND idempotency_key = ?")?;
-        let found: Option<[u8; 16]> = select
-            .query_row(params![blob(&run.flow_id), key], |row| row.get(0))
-            .optional()?;
-        if let Some(id) = found {
-            return Ok(Created::Existing(FlowRunId(uuid::Uuid::from_bytes(id))));
-        }
+pub(super) fn create(
+    writing: &mut Writing<'_>,
+    run: &NewRun,
+    planned: Option<Planned>,
+    first: &Prepared,
+) -> Result<Created, Error> {
+    if let (Some(planned), Some(schedule)) = (planned, run.schedule_id) {
+        return create_planned(writing, run, schedule, planned, first);
     }
-    insert(writing, run).map_err(|source| match source.sqlite_error_code() {
+    if let Some(existing) = by_key(writing, run)? {
+        return Ok(Created::Existing(existing));
+    }
+    insert(writing, run, false).map_err(|source| match source.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => Error::RunExists(run.id),
         _ => source.into(),
     })?;
@@ -30,16 +31,114 @@ pub(super) fn create(writing: &mut Writing<'_>, run: &NewRun, first: &Prepared) 
     Ok(Created::New)
 }
 
-fn insert(writing: &Writing<'_>, run: &NewRun) -> rusqlite::Result<()> {
+/// The run that was made before with the same flow and idempotency key.
+fn by_key(writing: &Writing<'_>, run: &NewRun) -> rusqlite::Result<Option<FlowRunId>> {
+    let Some(key) = &run.idempotency_key else {
+        return Ok(None);
+    };
+    let mut select = writing
+        .sql
+        .prepare_cached("SELECT id FROM flow_runs WHERE flow_id = ? AND idempotency_key = ?")?;
+    let found = select.query_row(params![blob(&run.flow_id), key], |row| row.get(0));
+    Ok(found.optional()?.map(|id| FlowRunId(Uuid::from_bytes(id))))
+}
+
+/// The id says schedule and instant, so the row itself says whether the run was made before.
+fn create_planned(
+    writing: &mut Writing<'_>,
+    run: &NewRun,
+    schedule: Uuid,
+    planned: Planned,
+    first: &Prepared,
+) -> Result<Created, Error> {
+    let known = planned::is_planned(writing.sql, run.id.0)?;
+    if known == Some(false) {
+        if let Some(progress) = planned.progress {
+            planned::handled(writing, schedule, progress)?;
+        }
+        return Ok(Created::Existing(run.id));
+    }
+    if planned.skip_if_busy
+        && let Some(deployment) = run.deployment_id
+        && deployments::is_busy(writing.sql, deployment)?
+    {
+        if known.is_some() {
+            delete_rows(writing, run.id)?;
+        }
+        if let Some(progress) = planned.progress {
+            planned::handled(writing, schedule, progress)?;
+        }
+        return Ok(Created::Skipped);
+    }
+    let made = match known {
+        Some(_) => promote(writing, run),
+        None => insert(writing, run, false),
+    };
+    let existing = match made {
+        Err(source) if source.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            // Somebody has used the key of this instant for a run of their own.
+            Some(by_key(writing, run)?.ok_or(source)?)
+        }
+        other => other.map(|()| None)?,
+    };
+    if let Some(progress) = planned.progress {
+        planned::handled(writing, schedule, progress)?;
+    }
+    if let Some(existing) = existing {
+        return Ok(Created::Existing(existing));
+    }
+    first.apply_first(writing, run.created_at)?;
+    Ok(Created::New)
+}
+
+/// A planned run becomes one: with what the definitions say now, not when it was planned.
+fn promote(writing: &Writing<'_>, run: &NewRun) -> rusqlite::Result<()> {
+    let mut update = writing
+        .sql
+        .prepare_cached("UPDATE flow_runs SET planned = 0, definition = ?, tags = ?, work_queue = ? WHERE id = ?")?;
+    update.execute(params![
+        run.definition,
+        to_json(&run.tags),
+        run.work_queue,
+        blob(&run.id.0)
+    ])?;
+    // What has indexes is written only where it differs.
+    let mut moved = writing.sql.prepare_cached(
+        "UPDATE flow_runs SET flow_name = :flow_name, deployment_name = :deployment_name, work_pool = :work_pool, \
+         idempotency_key = :idempotency_key, expected_start = :expected_start WHERE id = :id AND \
+         (flow_name IS NOT :flow_name OR deployment_name IS NOT :deployment_name OR work_pool IS NOT :work_pool \
+         OR idempotency_key IS NOT :idempotency_key OR expected_start IS NOT :expected_start)",
+    )?;
+    moved.execute(named_params! {
+        ":id": blob(&run.id.0),
+        ":flow_name": run.flow_name,
+        ":deployment_name": run.deployment_name,
+        ":work_pool": run.work_pool,
+        ":idempotency_key": run.idempotency_key,
+        ":expected_start": run.expected_start.0,
+    })?;
+    let mut inputs = writing
+        .sql
+        .prepare_cached("UPDATE run_inputs SET parameters = ?, created_by = ?, labels = ? WHERE run_id = ?")?;
+    inputs.execute(params![
+        run.parameters.as_str(),
+        run.created_by.as_ref().map(Json::as_str),
+        run.labels.as_str(),
+        blob(&run.id.0)
+    ])?;
+    Ok(())
+}
+
+pub(super) fn insert(writing: &Writing<'_>, run: &NewRun, planned: bool) -> rusqlite::Result<()> {
     let parent = run.parent.as_ref();
     let mut put = writing.sql.prepare_cached(
         "INSERT INTO flow_runs (id, name, flow_id, flow_name, deployment_id, deployment_name, definition, tags, \
          idempotency_key, work_pool, work_queue, auto_scheduled, parent_run, parent_task, parent_item, \
-         parent_attempt, parent_key, parent_task_run, created_at, expected_start, state_type, state_name, \
-         state_since) VALUES (:id, :name, :flow_id, :flow_name, :deployment_id, :deployment_name, :definition, \
+         parent_attempt, parent_key, parent_task_run, created_at, expected_start, schedule_id, planned, state_type, \
+         state_name, state_since) VALUES (:id, :name, :flow_id, :flow_name, :deployment_id, :deployment_name, :definition, \
          :tags, :idempotency_key, :work_pool, :work_queue, :auto_scheduled, :parent_run, :parent_task, \
          :parent_item, :parent_attempt, :parent_key, :parent_task_run, :created_at, :expected_start, \
-         'SCHEDULED', 'Scheduled', :created_at)",
+         :schedule_id, :planned, 'SCHEDULED', 'Scheduled', :created_at)",
     )?;
     put.execute(named_params! {
         ":id": blob(&run.id.0),
@@ -62,6 +161,8 @@ fn insert(writing: &Writing<'_>, run: &NewRun) -> rusqlite::Result<()> {
         ":parent_task_run": parent.map(|parent| *parent.task_run().0.as_bytes()),
         ":created_at": run.created_at.0,
         ":expected_start": run.expected_start.0,
+        ":schedule_id": run.schedule_id.as_ref().map(blob),
+        ":planned": planned,
     })?;
     let mut inputs = writing
         .sql
@@ -94,15 +195,21 @@ pub(super) fn put_definition(
 pub(super) fn delete(writing: &Writing<'_>, run: FlowRunId) -> Result<bool, Error> {
     let mut select = writing
         .sql
-        .prepare_cached("SELECT terminal, state_type FROM flow_runs WHERE id = ?")?;
-    let found: Option<(bool, String)> = select
-        .query_row([blob(&run.0)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached("SELECT terminal, state_type, planned FROM flow_runs WHERE id = ?")?;
+    let found: Option<(bool, String, bool)> = select
+        .query_row([blob(&run.0)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     match found {
         None => return Ok(false),
-        Some((false, state)) => return Err(Error::NotTerminal { run, state }),
-        Some((true, _)) => {}
+        Some((_, _, true)) => return Err(Error::Planned(run)),
+        Some((false, state, _)) => return Err(Error::NotTerminal { run, state }),
+        Some((true, ..)) => {}
     }
+    delete_rows(writing, run)?;
+    Ok(true)
+}
+
+fn delete_rows(writing: &Writing<'_>, run: FlowRunId) -> rusqlite::Result<()> {
     for delete in [
         "DELETE FROM facts WHERE run_id = ?",
         "DELETE FROM results WHERE run_id = ?",
@@ -116,5 +223,5 @@ pub(super) fn delete(writing: &Writing<'_>, run: FlowRunId) -> Result<bool, Erro
     ] {
         writing.sql.prepare_cached(delete)?.execute([blob(&run.0)])?;
     }
-    Ok(true)
+    Ok(())
 }

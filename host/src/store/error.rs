@@ -61,6 +61,8 @@ pub enum Error {
     RunExists(FlowRunId),
     #[error("flow run {run} is {state}: only one that has ended can be deleted, cancel it first")]
     NotTerminal { run: FlowRunId, state: String },
+    #[error("flow run {0} is planned by a schedule: cancel it, or pause the schedule")]
+    Planned(FlowRunId),
     #[error("flow run {run}: {what} cannot be read: it was written by a newer grepx-host, or the run store is damaged")]
     Unreadable {
         run: FlowRunId,

@@ -25,6 +25,8 @@ pub struct NewRun {
     /// The current one, when read back.
     pub expected_start: Timestamp,
     pub auto_scheduled: bool,
+    /// The schedule that planned it.
+    pub schedule_id: Option<Uuid>,
     pub created_by: Option<Json>,
     pub parent: Option<Parent>,
     pub labels: Json,
@@ -51,6 +53,85 @@ pub enum Created {
     New,
     /// The run that was created before with the same flow and idempotency key.
     Existing(FlowRunId),
+    /// None: the deployment is busy, and its schedules skip then.
+    Skipped,
+}
+
+/// What a schedule adds to a creation; happens in the same transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planned {
+    /// Notes that the instant is dealt with; `None` when the run is made ahead of its time.
+    pub progress: Option<Progress>,
+    /// No run when the deployment has as many live ones as it may.
+    pub skip_if_busy: bool,
+}
+
+/// How far a schedule has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Instants up to here have their run, or were passed over on purpose.
+    pub handled_until: Timestamp,
+    /// The instant after it; `None` when there is none.
+    pub next_at: Option<Timestamp>,
+}
+
+/// How far a schedule has come, and its next runs.
+#[derive(Debug, Clone)]
+pub struct SchedulePlan {
+    pub id: Uuid,
+    pub deployment_id: Uuid,
+    /// Digest of all that its planned runs are made of.
+    pub rule: String,
+    pub progress: Progress,
+    pub planned_until: Timestamp,
+    /// Earlier planned runs are removed first.
+    pub anew: bool,
+    pub runs: Vec<NewRun>,
+}
+
+/// A deployment that limits its live runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeploymentLimit {
+    pub id: Uuid,
+    pub name: String,
+    /// At least 1.
+    pub concurrency_limit: u32,
+    pub when_busy: WhenBusy,
+}
+
+/// What becomes of a run that its deployment has no place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenBusy {
+    Wait,
+    CancelNew,
+    CancelRunning,
+}
+
+impl WhenBusy {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::CancelNew => "cancel_new",
+            Self::CancelRunning => "cancel_running",
+        }
+    }
+
+    pub(super) fn parse(word: &str) -> Self {
+        match word {
+            "cancel_new" => Self::CancelNew,
+            "cancel_running" => Self::CancelRunning,
+            _ => Self::Wait,
+        }
+    }
+}
+
+/// What a transaction decided about slots; told after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SlotNews {
+    /// The run has its slot.
+    Admitted(FlowRunId),
+    /// The run has to go, for this reason. Told again until it has gone.
+    Displaced(FlowRunId, String),
 }
 
 /// Everything that changes together for one flow run: all of it is kept, or none.
@@ -168,6 +249,8 @@ pub enum SlotChange {
     Wait {
         pool: String,
         queue: String,
+        /// Whose limit comes first.
+        deployment: Option<Uuid>,
         since: Timestamp,
         expected_start: Timestamp,
     },

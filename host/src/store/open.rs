@@ -16,7 +16,7 @@ use super::{Durability, Error};
 /// Another program (a backup, a database browser) may hold the file for this long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Page cache, in KiB; filled as needed.
-const WRITER_CACHE_KIB: i64 = 16 * 1024;
+const WRITER_CACHE_KIB: i64 = 64 * 1024;
 const READER_CACHE_KIB: i64 = 4 * 1024;
 /// Checkpoint after so many pages of 4 KiB in the write-ahead log: pages that many runs share are
 /// then written back once instead of again and again (at 4,000 it cost a third of the throughput).

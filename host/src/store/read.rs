@@ -6,8 +6,9 @@ use grepx_engine::{FlowRunId, Json, NodeId, Record, StateType, TaskRunId};
 use tokio::sync::mpsc;
 
 use super::{
-    Error, FlowRun, FlowRunFilter, FlowRunSort, LiveRun, LogFilter, LogLine, OpenSend, Page, PoolStatus, SendId,
-    SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, boot, limits, reads, slots,
+    Error, FlowRun, FlowRunFilter, FlowRunSort, LiveRun, LogFilter, LogLine, OpenSend, Page, PoolStatus, ScheduleRow,
+    SendId, SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, boot, deployments, limits,
+    planned, reads, slots,
 };
 
 /// Runs that [`Store::live_runs`] has read ahead.
@@ -52,6 +53,12 @@ reads! {
     task_states(id: TaskRunId) -> Vec<StoredState> = reads::task_states;
     result(id: TaskRunId) -> Option<Json> = reads::result;
     definition(digest: String) -> Option<Json> = |sql, digest: String| reads::definition(sql, &digest);
+    /// Whether a run is only planned; `None` when there is no such run.
+    is_planned(run: FlowRunId) -> Option<bool> = |sql, run: FlowRunId| planned::is_planned(sql, run.0);
+    /// How far each schedule has come.
+    schedules() -> Vec<ScheduleRow> = planned::schedules;
+    /// What is switched on or off at run time: deployments (`None`) and their schedules.
+    deployment_switches() -> BTreeMap<(uuid::Uuid, Option<uuid::Uuid>), bool> = deployments::switches;
     /// The log of one run, ended or not, with results.
     records(run: FlowRunId) -> Vec<Record> = boot::records;
     /// Sends of attempts that are not over, and those to keep; sent or not, in the order of their

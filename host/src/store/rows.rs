@@ -5,7 +5,7 @@ use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Result, Row};
 use uuid::Uuid;
 
-use super::model::{NewRun, Parent, SendId};
+use super::model::{NewRun, Parent, Progress, SendId};
 
 /// A state as stored. Its id is derived from its place in the history, so it never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +91,16 @@ pub struct SlotRow {
     pub queue: String,
     pub expected_start: Timestamp,
     pub since: Timestamp,
+}
+
+/// How far a schedule has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleRow {
+    pub id: Uuid,
+    pub deployment_id: Uuid,
+    pub rule: String,
+    pub progress: Progress,
+    pub planned_until: Timestamp,
 }
 
 /// A work pool as it is in force: definitions and switches together.
@@ -208,6 +218,7 @@ pub(super) fn new_run(row: &Row<'_>) -> Result<NewRun> {
         created_at: time(row, "created_at")?,
         expected_start: time(row, "expected_start")?,
         auto_scheduled: row.get("auto_scheduled")?,
+        schedule_id: maybe_uuid(row, "schedule_id")?,
         created_by: created_by.map(parse_json).transpose()?,
         parent: parent(row)?,
         labels: parse_json(row.get("labels")?)?,

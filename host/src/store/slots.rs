@@ -4,10 +4,10 @@ use grepx_engine::{FlowRunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::Error;
 use super::admission::{count, waiting_queues};
 use super::limits;
 use super::rows::{PoolStatus, QueueStatus, SlotRow, blob};
+use super::{Error, deployments};
 
 /// Holders named in a reason.
 const NAMED_MAX: i64 = 3;
@@ -76,6 +76,9 @@ fn queue_status(sql: &Connection, pool: &str, queue: String) -> Result<QueueStat
 
 /// Why a run waits for a slot; `None` when it does not.
 pub(super) fn reason_for(sql: &Connection, run: FlowRunId) -> Result<Option<String>, Error> {
+    if let Some(parked) = deployments::reason_for(sql, run)? {
+        return Ok(Some(parked));
+    }
     let mut select =
         sql.prepare_cached("SELECT pool, queue, expected_start, since FROM slots WHERE run_id = ? AND held = 0")?;
     let Some(slot) = select
@@ -166,7 +169,7 @@ impl Waiting {
     }
 }
 
-fn runs_before(before: i64) -> String {
+pub(super) fn runs_before(before: i64) -> String {
     match before {
         0 => "next in line".to_owned(),
         1 => "1 run before this one".to_owned(),

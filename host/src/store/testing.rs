@@ -7,11 +7,11 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{Commit, Durability, LogRow, NewRun, RunState, Settings, SlotChange, Store, TaskRow};
+use super::{Commit, Durability, LogRow, NewRun, RunState, Settings, SlotChange, SlotNews, Store, TaskRow};
 
 pub(super) struct Fixture {
     pub(super) store: Store,
-    pub(super) admissions: mpsc::UnboundedReceiver<Vec<FlowRunId>>,
+    pub(super) admissions: mpsc::UnboundedReceiver<Vec<SlotNews>>,
     pub(super) dir: TempDir,
 }
 
@@ -68,6 +68,7 @@ pub(super) fn run(n: u128) -> NewRun {
         created_at: at(1),
         expected_start: at(10),
         auto_scheduled: false,
+        schedule_id: None,
         created_by: None,
         parent: None,
         labels: json("{}"),
@@ -116,6 +117,7 @@ pub(super) fn wait(pool: &str, queue: &str, since: i64) -> Option<SlotChange> {
     Some(SlotChange::Wait {
         pool: pool.to_owned(),
         queue: queue.to_owned(),
+        deployment: None,
         since: at(since),
         expected_start: at(10),
     })

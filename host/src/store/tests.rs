@@ -1,13 +1,14 @@
 use grepx_engine::{Fact, StateType};
 use tempfile::TempDir;
 
+use super::SlotNews;
 use super::testing::{Fixture, fact, first, fixture, id, json, line, run, run_state, settings, wait};
 use super::{Commit, Created, Error, FlowRunFilter, LogFilter, Page, PoolLimits, QueueLimits, Settings, Store, Switch};
 
 #[tokio::test]
 async fn submitted_commits_are_made_in_the_order_of_the_calls() {
     let Fixture { store, dir, .. } = fixture().await;
-    store.create(run(1), first(id(1))).await.expect("created");
+    store.create(run(1), None, first(id(1))).await.expect("created");
     // Each commit is refused unless the one before it has been made.
     let receipts: Vec<_> = (1..200)
         .map(|seq| {
@@ -30,7 +31,7 @@ async fn submitted_commits_are_made_in_the_order_of_the_calls() {
 async fn a_bad_member_of_a_group_costs_nobody_else() {
     let Fixture { store, .. } = fixture().await;
     for n in 1..=3 {
-        store.create(run(n), first(id(n))).await.expect("created");
+        store.create(run(n), None, first(id(n))).await.expect("created");
     }
     let commit = |n, seq| Commit {
         facts: vec![fact(seq, Fact::Queued)],
@@ -82,8 +83,8 @@ async fn an_idempotency_key_creates_one_run() {
         ..run(n)
     };
     let (one, two) = tokio::join!(
-        store.create(with_key(1), first(id(1))),
-        store.create(with_key(2), first(id(2)))
+        store.create(with_key(1), None, first(id(1))),
+        store.create(with_key(2), None, first(id(2)))
     );
     assert_eq!(one.expect("created"), Created::New);
     assert_eq!(two.expect("found"), Created::Existing(id(1)));
@@ -95,9 +96,9 @@ async fn an_idempotency_key_creates_one_run() {
         flow_id: uuid::Uuid::from_u128(901),
         ..with_key(3)
     };
-    let other = store.create(other_flow, first(id(3))).await;
+    let other = store.create(other_flow, None, first(id(3))).await;
     assert_eq!(other.expect("created"), Created::New);
-    let twice = store.create(run(1), first(id(1))).await;
+    let twice = store.create(run(1), None, first(id(1))).await;
     assert!(matches!(twice, Err(Error::RunExists(run)) if run == id(1)));
 }
 
@@ -115,7 +116,7 @@ async fn a_newer_schema_is_refused() {
     let Fixture { store, dir, .. } = fixture().await;
     drop(store);
     let file = rusqlite::Connection::open(dir.path().join(super::FILE_NAME)).expect("opens");
-    file.execute("UPDATE refinery_schema_history SET version = 1000", [])
+    file.execute("UPDATE refinery_schema_history SET version = 1000 WHERE version = (SELECT max(version) FROM refinery_schema_history)", [])
         .expect("updated");
     drop(file);
     let refused = Store::open(&settings(dir.path())).expect_err("too new");
@@ -154,7 +155,7 @@ async fn slots_are_told_after_the_commit_and_explained_while_missing() {
             slot: wait("p", queue, i64::try_from(n).expect("small")),
             ..first(id(n))
         };
-        store.create(run(n), waiting).await.expect("created");
+        store.create(run(n), None, waiting).await.expect("created");
     }
     let unknown = store.reason_for(id(1)).await.expect("read");
     assert_eq!(
@@ -162,8 +163,12 @@ async fn slots_are_told_after_the_commit_and_explained_while_missing() {
         Some("work pool p is unknown: no definition names it")
     );
 
-    store.sync_pools(vec![pool(1)]).await.expect("kept");
-    assert_eq!(admissions.recv().await, Some(vec![id(3)]), "its queue goes first");
+    store.sync_limits(vec![pool(1)], vec![]).await.expect("kept");
+    assert_eq!(
+        admissions.recv().await,
+        Some(vec![SlotNews::Admitted(id(3))]),
+        "its queue goes first"
+    );
     let reason = store.reason_for(id(2)).await.expect("read").expect("it waits");
     assert_eq!(
         reason,
@@ -178,7 +183,7 @@ async fn slots_are_told_after_the_commit_and_explained_while_missing() {
     store.commit(over).await.expect("kept");
     assert_eq!(
         admissions.recv().await,
-        Some(vec![id(1)]),
+        Some(vec![SlotNews::Admitted(id(1))]),
         "an ended run gives its slot back"
     );
 
@@ -188,7 +193,7 @@ async fn slots_are_told_after_the_commit_and_explained_while_missing() {
         ..Switch::default()
     };
     store.set_pool_switch("p".to_owned(), None, pause).await.expect("kept");
-    store.sync_pools(vec![pool(1)]).await.expect("kept");
+    store.sync_limits(vec![pool(1)], vec![]).await.expect("kept");
     let paused = store.reason_for(id(2)).await.expect("read");
     assert_eq!(
         paused.as_deref(),
@@ -200,7 +205,11 @@ async fn slots_are_told_after_the_commit_and_explained_while_missing() {
         ..Switch::default()
     };
     store.set_pool_switch("p".to_owned(), None, go_on).await.expect("kept");
-    assert_eq!(admissions.recv().await, Some(vec![id(2)]), "the lifted limit was kept");
+    assert_eq!(
+        admissions.recv().await,
+        Some(vec![SlotNews::Admitted(id(2))]),
+        "the lifted limit was kept"
+    );
     assert_eq!(store.held_runs().await.expect("read"), [id(1), id(2)]);
     let status = store.pools().await.expect("read");
     assert_eq!(
@@ -212,7 +221,7 @@ async fn slots_are_told_after_the_commit_and_explained_while_missing() {
 #[tokio::test]
 async fn only_an_ended_run_is_deleted_and_nothing_of_it_stays() {
     let Fixture { store, dir, .. } = fixture().await;
-    store.create(run(1), first(id(1))).await.expect("created");
+    store.create(run(1), None, first(id(1))).await.expect("created");
     let refused = store.delete_flow_run(id(1)).await;
     assert!(matches!(refused, Err(Error::NotTerminal { state, .. }) if state == "SCHEDULED"));
     let node = grepx_engine::NodeId::task(0);

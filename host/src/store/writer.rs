@@ -10,22 +10,25 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
-use grepx_engine::FlowRunId;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
+use super::model::SlotNews;
 use super::{Error, admission};
 
 /// Changes of one transaction at most: bounds how long the first one waits for the last.
-const GROUP_MAX: usize = 512;
+const GROUP_MAX: usize = 1_024;
 
 /// A transaction in the making, and what it has to look after before it commits.
 pub(super) struct Writing<'a> {
     pub(super) sql: &'a Connection,
     /// Work pools whose slots or limits have changed: each admits at the end.
     pub(super) touched: BTreeSet<String>,
-    /// Runs to be told that they have a slot.
-    pub(super) admitted: Vec<FlowRunId>,
+    /// Deployments whose live runs or limits have changed: each lets runs on at the end.
+    pub(super) deployments: BTreeSet<Uuid>,
+    /// Runs to be told that they have a slot, or have to go.
+    pub(super) news: Vec<SlotNews>,
     /// Log lines of one flow run at most.
     pub(super) log_lines_max: i64,
 }
@@ -101,7 +104,7 @@ where
 pub(super) fn start(
     connection: Connection,
     queue: mpsc::Receiver<Box<dyn Change>>,
-    admissions: mpsc::UnboundedSender<Vec<FlowRunId>>,
+    admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
     log_lines_max: i64,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
@@ -118,7 +121,7 @@ pub(super) fn start(
 
 struct Writer {
     connection: Connection,
-    admissions: mpsc::UnboundedSender<Vec<FlowRunId>>,
+    admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
     log_lines_max: i64,
 }
 
@@ -135,7 +138,7 @@ impl Writer {
 
     fn settle(&mut self, group: &mut Vec<Box<dyn Change>>) {
         match self.attempt(group) {
-            Ok(admitted) => self.answer(group.drain(..), admitted),
+            Ok(news) => self.answer(group.drain(..), news),
             Err(error) if group.len() == 1 || error.concerns_all() => {
                 for change in group.drain(..) {
                     change.answer(Err(error.clone()));
@@ -147,7 +150,7 @@ impl Writer {
                     let end = self.attempt(&mut alone);
                     let [change] = alone;
                     match end {
-                        Ok(admitted) => self.answer([change], admitted),
+                        Ok(news) => self.answer([change], news),
                         Err(error) => change.answer(Err(error)),
                     }
                 }
@@ -156,34 +159,35 @@ impl Writer {
     }
 
     /// All of the group in one transaction, or nothing.
-    fn attempt(&mut self, group: &mut [Box<dyn Change>]) -> Result<Vec<FlowRunId>, Error> {
+    fn attempt(&mut self, group: &mut [Box<dyn Change>]) -> Result<Vec<SlotNews>, Error> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writing = Writing {
             sql: &transaction,
             touched: BTreeSet::new(),
-            admitted: Vec::new(),
+            deployments: BTreeSet::new(),
+            news: Vec::new(),
             log_lines_max: self.log_lines_max,
         };
         for change in group {
             change.make(&mut writing)?;
         }
         admission::admit(&mut writing)?;
-        let admitted = writing.admitted;
+        let news = writing.news;
         transaction.commit()?;
-        Ok(admitted)
+        Ok(news)
     }
 
     /// The submitters first: whoever asked for a slot knows that its change stands before it
     /// hears of the slot.
-    fn answer(&self, group: impl IntoIterator<Item = Box<dyn Change>>, admitted: Vec<FlowRunId>) {
+    fn answer(&self, group: impl IntoIterator<Item = Box<dyn Change>>, news: Vec<SlotNews>) {
         for change in group {
             change.answer(Ok(()));
         }
-        if !admitted.is_empty() {
+        if !news.is_empty() {
             // Nobody listens while the host shuts down; the rows say who holds a slot.
-            let _ = self.admissions.send(admitted);
+            let _ = self.admissions.send(news);
         }
     }
 }

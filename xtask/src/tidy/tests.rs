@@ -244,3 +244,27 @@ fn pure_crates_get_no_runtime_through_the_back_door() {
         .collect();
     assert_eq!(found, [(5, "web → tokio"), (6, "redis")]);
 }
+
+#[test]
+fn code_in_docs_is_taken_from_a_file() {
+    let read = |file: &str| (file == "a.rs").then(|| "fn kind_name() {\n    \"kind-name\"\n}\n".to_owned());
+    let told = |text: &str| {
+        let found = docs::page("docs/a.md", text, read);
+        found
+            .iter()
+            .map(|it| format!("{} {}", it.line, it.what))
+            .collect::<Vec<_>>()
+    };
+    let block = |above: &str, code: &str| format!("text\n{above}\n```rust\n{code}\n```\n```sh\ncargo test\n```\n");
+    assert_eq!(told(&block("<!-- a.rs -->", "    \"kind-name\"\n}")), [""; 0]);
+    assert_eq!(
+        told(&block("<!-- a.rs kind-name=a-b -->", "fn a_b() {\n    \"a-b\"")),
+        [""; 0]
+    );
+    assert_eq!(
+        told(&block("<!-- a.rs -->", "fn kind_name() {\n}")),
+        ["3 these lines do not stand in a.rs: take them over again"]
+    );
+    assert_eq!(told(&block("<!-- b.rs -->", "x")), ["3 b.rs cannot be read"]);
+    assert!(told(&block("", "x"))[0].contains("where is it tested?"));
+}

@@ -34,6 +34,7 @@ pub enum Due {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Alarm {
     Start,
+    Late,
     FlowLimit,
     Deadline(NodeId),
     Retry(NodeId),

@@ -1,6 +1,8 @@
 //! Chooses facts. Reads the run, never writes it; answers that are late or misplaced are refused
 //! with a reason.
 
+use std::sync::Arc;
+
 use crate::agenda::Alarm;
 use crate::run::{Attempt, Mode, NodeState, Phase, Run};
 use crate::{
@@ -60,7 +62,8 @@ impl Run {
                 attempt,
                 step,
                 answer,
-            } => self.answered(*node, *attempt, *step, answer),
+                build,
+            } => self.answered(*node, *attempt, *step, answer, build.as_ref()),
             Event::Outcome {
                 node,
                 attempt,
@@ -100,6 +103,7 @@ impl Run {
         let (_, alarm) = self.live_timers().find(|(at, _)| *at <= now)?;
         match alarm {
             Alarm::Start => Some(Fact::Queued),
+            Alarm::Late => Some(Fact::Late),
             Alarm::FlowLimit => Some(Fact::FlowTimedOut {
                 limit_ms: self.definition.timeout_ms.unwrap_or_default(),
             }),
@@ -166,28 +170,39 @@ impl Run {
         }])
     }
 
-    fn answered(&self, node: NodeId, attempt: u32, step: u32, answer: &Step) -> Result<Vec<Fact>, Rejected> {
+    fn answered(
+        &self,
+        node: NodeId,
+        attempt: u32,
+        step: u32,
+        answer: &Step,
+        build: Option<&Arc<str>>,
+    ) -> Result<Vec<Fact>, Rejected> {
         let current = self.attempt(node, attempt, step)?;
         if current.step != step || !matches!(current.mode, Mode::Calling { .. }) {
             return Err(self.stale(node, attempt, step));
         }
+        let build = build.cloned();
         Ok(vec![match answer {
             Step::Done(result) => Fact::Succeeded {
                 node,
                 attempt,
                 bytes: result.len() as u64,
                 result: Some(result.clone()),
+                build,
             },
             Step::Failed(error) => Fact::AttemptFailed {
                 node,
                 attempt,
                 error: error.clone(),
+                build,
             },
             Step::Suspended(suspended) => Fact::Suspended {
                 node,
                 attempt,
                 step,
                 suspended: suspended.clone(),
+                build,
             },
         }])
     }

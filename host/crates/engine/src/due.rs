@@ -1,6 +1,8 @@
 //! What has to be done, derived from the state alone: the same after an event, at boot and in a
 //! slow sweep. So there is no recovery code.
 
+use std::sync::Arc;
+
 use crate::agenda::{Alarm, Due, Mark};
 use crate::run::{Attempt, Mode, NodeState, Phase, Run, Wait};
 use crate::{Json, NodeId, Op, Outcome, Snapshot, StopReason, TaskError, Timestamp};
@@ -16,6 +18,8 @@ pub struct Call {
     pub input: Json,
     /// `None` at step 0.
     pub resume: Option<(Snapshot, Vec<(String, Outcome)>)>,
+    /// Digest of the build that wrote the state.
+    pub build: Option<Arc<str>>,
 }
 
 impl Run {
@@ -111,6 +115,19 @@ impl Run {
         Some((current.number, key.clone()))
     }
 
+    /// The names of the signals that an attempt of the node waits for.
+    #[must_use]
+    pub fn open_signals(&self, node: NodeId) -> Vec<&str> {
+        let Some(NodeState::Active(current)) = self.node(node).map(|known| &known.state) else {
+            return Vec::new();
+        };
+        let names = current.waits.values().filter_map(|wait| match wait {
+            Wait::Signal(name) => Some(name.as_str()),
+            _ => None,
+        });
+        names.collect()
+    }
+
     /// The item that a `for_each` gave to this node.
     #[must_use]
     pub fn item(&self, node: NodeId) -> Option<&Json> {
@@ -139,6 +156,7 @@ fn call(attempt: &Attempt, input: Json) -> Call {
         since: attempt.step_since,
         deadline: attempt.deadline,
         input,
+        build: attempt.build.clone(),
         resume: attempt
             .snapshot
             .clone()

@@ -1,6 +1,8 @@
 //! What can happen to a run. Every answer from outside names its attempt, and an answer of a call
 //! its step, so that a late one is told from a current one.
 
+use std::sync::Arc;
+
 use crate::{Command, Json, NodeId, Outcome, Step, TaskError, Verdict};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +22,8 @@ pub enum Event {
         attempt: u32,
         step: u32,
         answer: Step,
+        /// Digest of the build that was called.
+        build: Option<Arc<str>>,
     },
     /// A command of the attempt has turned out.
     Outcome {

@@ -2,6 +2,8 @@
 //! run. Their JSON form is the format of the run store: a variant or a field is never renamed,
 //! only added (`tests/golden/facts.jsonl` keeps watch).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Command, Json, NodeId, Outcome, StopReason, Suspended, TaskError, Timestamp};
@@ -24,6 +26,8 @@ pub enum Fact {
     },
     /// Its time has come; it waits for a slot of its work pool.
     Queued,
+    /// It has waited for its slot for too long: Prefect's "Late".
+    Late,
     /// It has a slot.
     Admitted,
     Started,
@@ -51,6 +55,9 @@ pub enum Fact {
         attempt: u32,
         step: u32,
         suspended: Suspended,
+        /// Digest of the build that gave the answer; logs of older hosts have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        build: Option<Arc<str>>,
     },
     Outcome {
         node: NodeId,
@@ -65,12 +72,18 @@ pub enum Fact {
         /// Kept beside the log; there while the run is live.
         #[serde(skip)]
         result: Option<Json>,
+        /// Digest of the build that gave the answer; logs of older hosts have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        build: Option<Arc<str>>,
     },
     /// The attempt is over; the policy decides what comes next.
     AttemptFailed {
         node: NodeId,
         attempt: u32,
         error: TaskError,
+        /// Digest of the build that gave the answer; logs of older hosts have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        build: Option<Arc<str>>,
     },
     /// The attempt is to be stopped.
     StopAsked {

@@ -5,8 +5,11 @@ mod attempt;
 
 use crate::agenda::{Alarm, Due};
 use crate::rule::{Ruling, rule};
-use crate::run::{End, Items, Mode, Node, NodeState, Phase, Run, Stopping};
+use crate::run::{End, Items, Mode, Node, NodeState, Phase, Run, Stopping, Waiting};
 use crate::{Fact, Json, NodeId, Record, RunOutcome, Skip, StopReason, TaskError, Timestamp};
+
+/// Prefect's `PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS`, whose default is 15 s.
+const LATE_AFTER_MS: u64 = 15_000;
 
 impl Run {
     /// Takes one fact of the log, in order.
@@ -17,6 +20,7 @@ impl Run {
         match &record.fact {
             Fact::Scheduled { .. }
             | Fact::Queued
+            | Fact::Late
             | Fact::Admitted
             | Fact::Started
             | Fact::Paused
@@ -32,10 +36,14 @@ impl Run {
                 input,
                 limit_ms,
             } => self.start_attempt(*node, *attempt, input.as_ref(), *limit_ms, at),
-            Fact::Suspended { node, suspended, .. } => self.suspend(*node, suspended, at),
+            Fact::Suspended {
+                node, suspended, build, ..
+            } => self.suspend(*node, suspended, build.as_ref(), at),
             Fact::Outcome { node, key, outcome, .. } => self.arrive(*node, key, outcome, at),
             Fact::Succeeded { node, bytes, .. } => self.end(*node, End::Completed { bytes: *bytes }, at),
-            Fact::AttemptFailed { node, attempt, error } => self.judge(*node, *attempt, error.clone(), at),
+            Fact::AttemptFailed {
+                node, attempt, error, ..
+            } => self.judge(*node, *attempt, error.clone(), at),
             Fact::StopAsked { node, reason, .. } => self.ask_stop(*node, *reason, at),
             Fact::Stopped { node, .. } => self.stopped(*node, at),
             Fact::RetryPlanned {
@@ -59,15 +67,31 @@ impl Run {
                 Phase::Scheduled { start_at: *start_at }
             }
             Fact::Queued => {
-                if let Phase::Scheduled { start_at } = self.phase {
-                    self.agenda.disarm(start_at, Alarm::Start);
+                let mut start_at = at;
+                if let Phase::Scheduled { start_at: planned } = self.phase {
+                    self.agenda.disarm(planned, Alarm::Start);
+                    start_at = planned;
                 }
+                let late_at = start_at.plus_ms(LATE_AFTER_MS);
+                self.agenda.arm(late_at, Alarm::Late);
                 Phase::Queued {
                     mark: self.agenda.add(Due::Slot),
+                    wait: Waiting::InTime { late_at },
+                }
+            }
+            Fact::Late => {
+                self.on_time_no_more();
+                match self.phase {
+                    Phase::Queued { mark, .. } => Phase::Queued {
+                        mark,
+                        wait: Waiting::Late,
+                    },
+                    _ => return,
                 }
             }
             Fact::Resumed => Phase::Queued {
                 mark: self.agenda.add(Due::Slot),
+                wait: Waiting::Resuming,
             },
             Fact::Admitted => {
                 self.leave_queue();
@@ -90,8 +114,19 @@ impl Run {
     }
 
     fn leave_queue(&mut self) {
-        if let Phase::Queued { mark } = self.phase {
+        self.on_time_no_more();
+        if let Phase::Queued { mark, .. } = self.phase {
             self.agenda.settle(mark);
+        }
+    }
+
+    fn on_time_no_more(&mut self) {
+        if let Phase::Queued {
+            wait: Waiting::InTime { late_at },
+            ..
+        } = self.phase
+        {
+            self.agenda.disarm(late_at, Alarm::Late);
         }
     }
 

@@ -32,12 +32,23 @@ pub struct Run {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Phase {
     Scheduled { start_at: Timestamp },
-    Queued { mark: Mark },
+    Queued { mark: Mark, wait: Waiting },
     Admitted,
     Running,
     Paused,
     Stopping { why: Stopping, forced: bool },
     Finished(RunOutcome),
+}
+
+/// How a queued run stands against its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    InTime {
+        late_at: Timestamp,
+    },
+    Late,
+    /// It has run before: lateness is about the first start.
+    Resuming,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -112,6 +123,8 @@ pub(crate) struct Attempt {
     pub(crate) step_since: Timestamp,
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) snapshot: Option<Snapshot>,
+    /// Digest of the build that wrote the snapshot.
+    pub(crate) build: Option<Arc<str>>,
     pub(crate) waits: BTreeMap<String, Wait>,
     /// Outcomes that the kind has not seen, or that the call in flight carries (`delivered`).
     pub(crate) arrived: Vec<(String, Outcome)>,
@@ -243,6 +256,18 @@ impl Run {
     #[must_use]
     pub fn ended_at(&self) -> Option<Timestamp> {
         self.ended_at
+    }
+
+    /// Digests of the builds that wrote the state of an attempt that has not ended.
+    pub fn builds(&self) -> impl Iterator<Item = &Arc<str>> {
+        let items = self
+            .nodes
+            .iter()
+            .flat_map(|node| node.items.iter().flat_map(|items| &items.nodes));
+        self.nodes.iter().chain(items).filter_map(|node| match &node.state {
+            NodeState::Active(attempt) => attempt.build.as_ref(),
+            _ => None,
+        })
     }
 
     pub(crate) fn node(&self, node: NodeId) -> Option<&Node> {

@@ -1,6 +1,6 @@
 //! A run in Prefect's words: what people, the API and the views read.
 
-use crate::run::{Attempt, End, Mode, Node, NodeState, Phase, Run, Stopping};
+use crate::run::{Attempt, End, Mode, Node, NodeState, Phase, Run, Stopping, Waiting};
 use crate::{ErrorClass, NodeId, RunOutcome, Skip, State, StateType, StopReason, Timestamp};
 
 /// Names that a message lists at most.
@@ -11,8 +11,11 @@ impl Run {
     pub fn state(&self) -> State {
         let (state_type, name, message) = match &self.phase {
             Phase::Scheduled { .. } => (StateType::Scheduled, "Scheduled", None),
-            Phase::Queued { .. } if self.started_at.is_some() => (StateType::Scheduled, "Resuming", None),
-            Phase::Queued { .. } => (StateType::Scheduled, "AwaitingConcurrencySlot", None),
+            Phase::Queued { wait, .. } => match wait {
+                Waiting::InTime { .. } => (StateType::Scheduled, "AwaitingConcurrencySlot", None),
+                Waiting::Late => (StateType::Scheduled, "Late", None),
+                Waiting::Resuming => (StateType::Scheduled, "Resuming", None),
+            },
             Phase::Admitted => (StateType::Pending, "Pending", None),
             Phase::Running => (StateType::Running, "Running", None),
             Phase::Paused => (StateType::Paused, "Paused", None),
@@ -101,6 +104,15 @@ impl Run {
             .map(|upstream| self.definition.task(*upstream).name.as_str())
             .collect();
         (!open.is_empty()).then(|| format!("waits for {}", open.join(", ")))
+    }
+
+    /// What the kind last said it waits for.
+    #[must_use]
+    pub fn status(&self, node: NodeId) -> Option<&str> {
+        match self.node(node).map(|known| &known.state) {
+            Some(NodeState::Active(attempt)) => attempt.status.as_deref(),
+            _ => None,
+        }
     }
 
     /// The attempt that runs, is awaited or ran last; 0 before the first.

@@ -31,6 +31,7 @@ fn every_fact() -> Vec<Fact> {
     vec![
         Fact::Scheduled { start_at: Timestamp(5) },
         Fact::Queued,
+        Fact::Late,
         Fact::Admitted,
         Fact::Started,
         Fact::Skipped {
@@ -81,6 +82,7 @@ fn every_fact() -> Vec<Fact> {
                 wake: Wake::Any(vec!["result".into()]),
                 status: Some("queued on celery".into()),
             },
+            build: None,
         },
         Fact::Outcome {
             node,
@@ -105,11 +107,13 @@ fn every_fact() -> Vec<Fact> {
             attempt,
             bytes: 12,
             result: None,
+            build: None,
         },
         Fact::AttemptFailed {
             node,
             attempt,
             error: error.clone(),
+            build: None,
         },
         Fact::StopAsked {
             node,
@@ -141,6 +145,34 @@ fn every_fact() -> Vec<Fact> {
         Fact::Resumed,
         Fact::Finished {
             outcome: RunOutcome::TimedOut,
+        },
+        Fact::Suspended {
+            node,
+            attempt,
+            step: 0,
+            suspended: Suspended {
+                state: Snapshot {
+                    version: 1,
+                    data: vec![].into(),
+                },
+                commands: vec![],
+                wake: Wake::Any(vec![]),
+                status: None,
+            },
+            build: Some("5feceb66".into()),
+        },
+        Fact::Succeeded {
+            node,
+            attempt,
+            bytes: 2,
+            result: None,
+            build: Some("5feceb66".into()),
+        },
+        Fact::AttemptFailed {
+            node,
+            attempt,
+            error: TaskError::new(ErrorClass::Permanent, "c", "m"),
+            build: Some("5feceb66".into()),
         },
     ]
 }

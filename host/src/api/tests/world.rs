@@ -77,7 +77,11 @@ impl Work for NoWork {
 pub(super) struct Runner {
     store: Option<Store>,
     refusal: Mutex<Option<runner::Error>>,
+    signals: Mutex<Vec<Signal>>,
 }
+
+/// One that was brought to the runner.
+pub(super) type Signal = (FlowRunId, NodeId, String, Json);
 
 #[derive(Debug, Clone)]
 struct Shared(Arc<Runner>);
@@ -106,7 +110,11 @@ impl World {
             paused: false,
             queues: Vec::new(),
         };
-        opened.store.sync_pools(vec![pool]).await.expect("pools are kept");
+        opened
+            .store
+            .sync_limits(vec![pool], vec![])
+            .await
+            .expect("pools are kept");
         let mut wanted = plugins::Settings::new(
             dir.path().join("plugins"),
             dir.path().join("cache"),
@@ -120,6 +128,7 @@ impl World {
         let runner = Arc::new(Runner {
             store: Some(opened.store.clone()),
             refusal: Mutex::default(),
+            signals: Mutex::default(),
         });
         let state = ApiState::new(
             opened.store.clone(),
@@ -136,6 +145,11 @@ impl World {
             runner,
             _dir: dir,
         }
+    }
+
+    /// The signals that the runner was given.
+    pub(super) fn signals(&self) -> Vec<Signal> {
+        self.runner.signals.lock().expect("no test has panicked").clone()
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
@@ -234,6 +248,31 @@ impl World {
         self.store.commit(commit).await.expect("kept");
     }
 
+    /// A task run that waits; its id.
+    pub(super) async fn put_waiting_task(&self, run: FlowRunId) -> grepx_engine::TaskRunId {
+        let node = NodeId::task(0);
+        let mut commit = Commit::new(run);
+        commit.tasks.push(TaskRow {
+            node,
+            name: "sign_off".into(),
+            kind: "approval".into(),
+            attempt: 1,
+            state: state(StateType::Running, "Running"),
+            expected_start: Some(NOW),
+            start_time: Some(NOW),
+            end_time: None,
+            total_run_time_ms: 0,
+            reason: None,
+            status: Some("waits for approval".into()),
+            external_id: None,
+            tags: Vec::new(),
+            result_bytes: None,
+            input: None,
+        });
+        self.store.commit(commit).await.expect("kept");
+        node.run_id(run)
+    }
+
     pub(super) fn refuse_with(&self, error: runner::Error) {
         *self.runner.refusal.lock().expect("not poisoned") = Some(error);
     }
@@ -245,7 +284,11 @@ impl World {
 
 fn catalog() -> Catalog {
     let files = Files::parse(Path::new("test.yaml"), DEFINITIONS).expect("valid YAML");
-    compile(&rows_of(&files).expect("rows"), &AnyKind)
+    compile(
+        &rows_of(&files).expect("rows"),
+        &AnyKind,
+        &crate::definitions::Timings::default(),
+    )
 }
 
 fn settings(dir: &Path) -> config::Settings {
@@ -317,6 +360,7 @@ impl Control for Shared {
                 created_at: NOW,
                 expected_start: request.start_at.unwrap_or(NOW),
                 auto_scheduled: false,
+                schedule_id: None,
                 created_by: None,
                 parent: None,
                 labels: Json::from(&request.labels),
@@ -331,9 +375,10 @@ impl Control for Shared {
                 run_count: 0,
                 reason: None,
             });
-            match self.0.store().create(run, first).await? {
+            match self.0.store().create(run, None, first).await? {
                 Created::New => Ok(Triggered::New(id)),
                 Created::Existing(id) => Ok(Triggered::Existing(id)),
+                Created::Skipped => Ok(Triggered::Skipped),
             }
         }
         .boxed()
@@ -365,6 +410,37 @@ impl Control for Shared {
         async move {
             self.0.refused()?;
             self.0.put(run, StateType::Scheduled, "Resuming").await;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn sync_schedules(&self) -> BoxFuture<'_, ()> {
+        async {}.boxed()
+    }
+
+    fn make_planned(
+        &self,
+        _schedule: Uuid,
+        _expected_start: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<FlowRunId>, runner::Error>> {
+        async { Ok(None) }.boxed()
+    }
+
+    fn signal(
+        &self,
+        run: FlowRunId,
+        node: NodeId,
+        name: String,
+        payload: Json,
+    ) -> BoxFuture<'_, Result<(), runner::Error>> {
+        async move {
+            self.0.refused()?;
+            self.0
+                .signals
+                .lock()
+                .expect("no test has panicked")
+                .push((run, node, name, payload));
             Ok(())
         }
         .boxed()

@@ -1,9 +1,12 @@
 //! Flows, deployments and pools as Prefect's clients read them.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::definitions::{Deployment, Flow, Pool, Queue, ScheduleSpec, ScheduleType, queue_id};
+use crate::definitions::{Deployment, Flow, Overlap, Pool, Queue, ScheduleSpec, ScheduleType, queue_id};
 use crate::store::{PoolStatus, QueueStatus};
 
 /// Prefect's name for the queue that a pool always has.
@@ -27,9 +30,15 @@ pub(in crate::api) fn flow(one: &Flow) -> Value {
     })
 }
 
-pub(in crate::api) fn deployment(one: &Deployment) -> Value {
+/// `switches`: what was set at run time over the definitions.
+pub(in crate::api) fn deployment(one: &Deployment, switches: &BTreeMap<(Uuid, Option<Uuid>), bool>) -> Value {
     let created = date(one.created_at);
-    let schedules: Vec<Value> = one.schedules.iter().map(|spec| schedule(one, spec, &created)).collect();
+    let switch = |schedule| switches.get(&(one.id, schedule)).copied();
+    let schedules: Vec<Value> = one
+        .schedules
+        .iter()
+        .map(|spec| schedule(one, spec, switch(Some(spec.id)), &created))
+        .collect();
     json!({
         "id": one.id,
         "created": created,
@@ -39,13 +48,14 @@ pub(in crate::api) fn deployment(one: &Deployment) -> Value {
         "description": one.description,
         "flow_id": one.flow.id,
         "flow_name": one.flow.name,
-        "paused": one.paused,
+        "paused": !one.is_active(switch(None)),
         "schedules": schedules,
-        "concurrency_limit": one.concurrency_limit,
+        "concurrency_limit": one.live_runs_max(),
         "global_concurrency_limit": null,
-        "concurrency_options": null,
+        "concurrency_options": one.live_runs_max().map(|_| json!({"collision_strategy": collision(one.overlap)})),
         "overlap": one.overlap,
         "catch_up": one.catch_up,
+        "catch_up_window_seconds": one.catch_up_window_seconds,
         "job_variables": {},
         "parameters": one.parameters_with(&serde_json::Map::new()),
         "pull_steps": null,
@@ -67,20 +77,37 @@ pub(in crate::api) fn deployment(one: &Deployment) -> Value {
     })
 }
 
-fn schedule(deployment: &Deployment, spec: &ScheduleSpec, created: &str) -> Value {
+/// Prefect's word: it knows two.
+fn collision(overlap: Overlap) -> &'static str {
+    match overlap {
+        Overlap::CancelNew => "CANCEL_NEW",
+        _ => "ENQUEUE",
+    }
+}
+
+fn schedule(deployment: &Deployment, spec: &ScheduleSpec, switch: Option<bool>, created: &str) -> Value {
     let config = &spec.config;
-    let text = |key: &str, default: &str| config.get(key).cloned().unwrap_or_else(|| default.into());
-    let zone = text("timezone", "UTC");
+    let value = |keys: [&str; 2], default: Value| {
+        let mut found = keys.iter().filter_map(|key| config.get(*key));
+        found.find(|value| !value.is_null()).cloned().unwrap_or(default)
+    };
+    let zone = value(["timezone"; 2], "UTC".into());
     let schedule = match spec.schedule_type {
-        ScheduleType::Cron => json!({"cron": text("cron_string", "0 0 * * *"), "timezone": zone, "day_or": true}),
-        ScheduleType::Interval => {
-            let seconds = config
-                .get("interval_seconds")
-                .and_then(Value::as_f64)
-                .unwrap_or(3_600.0);
-            json!({"interval": seconds, "anchor_date": text("anchor_date", created), "timezone": zone})
-        }
-        ScheduleType::Rrule => json!({"rrule": text("rrule", ""), "timezone": zone}),
+        ScheduleType::Cron => json!({
+            "cron": value(["cron_string", "cron"], "0 0 * * *".into()),
+            "timezone": zone,
+            "day_or": value(["day_or"; 2], true.into()),
+        }),
+        ScheduleType::Interval => json!({
+            "interval": value(["interval_seconds", "interval"], 3_600.into()),
+            "anchor_date": value(["anchor_date"; 2], created.into()),
+            "timezone": zone,
+        }),
+        ScheduleType::Rrule => json!({"rrule": value(["rrule"; 2], "".into()), "timezone": zone}),
+    };
+    let (description, notes, problem) = match &spec.timing {
+        Ok(timing) => (Some(timing.describe()), timing.rule().notes(), None),
+        Err(problem) => (None, Vec::new(), Some(problem)),
     };
     json!({
         "id": spec.id,
@@ -88,10 +115,13 @@ fn schedule(deployment: &Deployment, spec: &ScheduleSpec, created: &str) -> Valu
         "updated": created,
         "deployment_id": deployment.id,
         "schedule": schedule,
-        "active": spec.active,
+        "active": problem.is_none() && switch.unwrap_or(spec.active),
         "max_scheduled_runs": null,
         "parameters": spec.parameters,
         "slug": spec.key,
+        "description": description,
+        "notes": notes,
+        "problem": problem,
     })
 }
 

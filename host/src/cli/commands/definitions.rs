@@ -16,7 +16,7 @@ use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
 use crate::config::Settings;
 use crate::definitions::{
-    self, ApplyError, Catalog, Change, FileError, Files, Plan, Rows, Severity, Source, SourceError, compile,
+    self, ApplyError, Catalog, Change, FileError, Files, Plan, Rows, Severity, Source, SourceError, Timings, compile,
 };
 
 pub(crate) fn apply(global: &Global, arguments: &Apply) -> Done {
@@ -87,10 +87,20 @@ pub(crate) fn export(global: &Global, arguments: &Export) -> Done {
     Ok(Exit::Ok)
 }
 
+/// The definitions as the database has them, whatever is wrong beside what is asked for.
+pub(super) fn catalog(settings: &Settings) -> Result<Catalog, Failure> {
+    let rows = definitions::current(&settings.database.db_url, false).map_err(source_failure)?;
+    judge(settings, &rows).map(|(catalog, _)| catalog)
+}
+
 /// The catalog with the kinds of the plugin folder, and what is wrong in that folder.
 fn judge(settings: &Settings, rows: &Rows) -> Result<(Catalog, Vec<String>), Failure> {
     let (plugins, problems) = plugin::load(settings)?;
-    Ok((compile(rows, &LoadedKinds(plugins)), problems))
+    let kinds = LoadedKinds {
+        plugins,
+        lenient: false,
+    };
+    Ok((compile(rows, &kinds, &Timings::default()), problems))
 }
 
 fn read(paths: &[PathBuf]) -> Result<Files, Failure> {

@@ -10,7 +10,7 @@ use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
 use crate::cli::show::{date_time, list, text};
 
-const ROWS_MAX: usize = 10_000;
+pub(super) const ROWS_MAX: usize = 10_000;
 /// From 0 to 1; below it, names have nothing to do with each other.
 const CLOSE_ENOUGH: f64 = 0.75;
 
@@ -78,8 +78,28 @@ pub(crate) fn inspect(client: &Client, json: bool, name: &str) -> Done {
     Ok(Exit::Ok)
 }
 
+/// Pauses (`active` is false) or resumes.
+pub(crate) fn switch(client: &Client, json: bool, name: &str, active: bool) -> Done {
+    let one = find(client, name)?;
+    let id = text(&one, "id");
+    client.patch(&format!("/deployments/{id}"), &json!({"paused": !active}))?;
+    if json {
+        out::json(&client.get(&format!("/deployments/{id}"))?);
+        return Ok(Exit::Ok);
+    }
+    let name = format!("{}/{}", text(&one, "flow_name"), text(&one, "name"));
+    out::line(if active {
+        format!("Deployment {name} resumed: its schedules start runs from now on")
+    } else {
+        format!(
+            "Deployment {name} paused: its schedules start nothing; runs that waited are cancelled, what runs goes on"
+        )
+    });
+    Ok(Exit::Ok)
+}
+
 /// By `flow/deployment` or by the deployment's name, which is unique.
-fn find(client: &Client, name: &str) -> Result<Value, Failure> {
+pub(super) fn find(client: &Client, name: &str) -> Result<Value, Failure> {
     if let Some((flow, deployment)) = name.split_once('/') {
         let path = format!("/deployments/name/{}/{}", segment(flow), segment(deployment));
         return client.get(&path).map_err(|failure| match failure.exit {
@@ -154,6 +174,7 @@ fn schedules(deployment: &Value) -> String {
         let schedule = &one["schedule"];
         let zone = text(schedule, "timezone");
         let words = match () {
+            () if one["problem"].is_string() => format!("refused: {}", text(one, "problem")),
             () if schedule["cron"].is_string() => format!("cron {} {zone}", text(schedule, "cron")),
             () if schedule["interval"].is_number() => format!("every {} s", text(schedule, "interval")),
             () => format!("rrule {} {zone}", text(schedule, "rrule")),

@@ -10,7 +10,7 @@ const DELAY_S_MAX: u64 = 10 * 366 * 86_400;
 
 pub(crate) fn start_at(arguments: &Run) -> Result<Option<Timestamp>, String> {
     if let Some(text) = &arguments.start_in {
-        let seconds = seconds(text)?;
+        let seconds = seconds("--start-in", text)?;
         return Ok(Some(clock::now().plus_ms(seconds * 1_000)));
     }
     let Some(text) = &arguments.start_at else {
@@ -20,9 +20,9 @@ pub(crate) fn start_at(arguments: &Run) -> Result<Option<Timestamp>, String> {
     clock::parse_rfc3339(text).map(Some).map_err(wrong)
 }
 
-/// `30s`, `10 minutes`, `2h`, `1 day`.
-pub(super) fn seconds(text: &str) -> Result<u64, String> {
-    let wrong = || format!("--start-in {text:?} is no duration: write one such as 30s, 10 minutes, 2h or 1 day");
+/// `30s`, `10 minutes`, `2h`, `1 day`. `what` is named when it is none of these.
+pub(super) fn seconds(what: &str, text: &str) -> Result<u64, String> {
+    let wrong = || format!("{what} {text:?} is no duration: write one such as 30s, 10 minutes, 2h or 1 day");
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
@@ -35,7 +35,7 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
     };
     let seconds = number.saturating_mul(unit);
     if seconds > DELAY_S_MAX {
-        return Err(format!("--start-in {text:?} is too far away: at most ten years"));
+        return Err(format!("{what} {text:?} is too far away: at most ten years"));
     }
     Ok(seconds)
 }

@@ -1,9 +1,9 @@
-//! `task-run ls` and `task-run inspect`.
+//! `task-run ls`, `task-run inspect` and `task-run signal`.
 
 use serde_json::{Value, json};
 
 use crate::cli::arguments::TaskRuns;
-use crate::cli::client::{Client, id};
+use crate::cli::client::{Client, id, segment};
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
 use crate::cli::show::{date_time, duration, list, short, state_filter, text, why};
@@ -69,5 +69,21 @@ pub(crate) fn inspect(client: &Client, json: bool, run: &str) -> Done {
     }
     rows.retain(|(_, value)| !value.is_empty());
     out::pairs(&rows);
+    Ok(Exit::Ok)
+}
+
+pub(crate) fn signal(client: &Client, json: bool, run: &str, name: &str, data: &str) -> Done {
+    let run_id = id(run)?;
+    let payload: Value = serde_json::from_str(data).map_err(|error| {
+        Failure::usage(format!(
+            "--data is no JSON: {error}; write an object such as '{{\"by\": \"ann\"}}'"
+        ))
+    })?;
+    let run = client.post(&format!("/task_runs/{run_id}/signal/{}", segment(name)), &payload)?;
+    if json {
+        out::json(&run);
+        return Ok(Exit::Ok);
+    }
+    out::line(format!("{name} was brought to task run {}.", text(&run, "name")));
     Ok(Exit::Ok)
 }

@@ -1,24 +1,20 @@
-//! Deployments: the flow and the pool that they name, and the shape of their schedules.
+//! Deployments: the flow and the pool that they name, and what they say of their runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use super::pool::QUEUE_DEFAULT;
 use super::{Blame, Compiler, quoted};
 use crate::definitions::catalog::deployment_id;
 use crate::definitions::row::Row;
-use crate::definitions::{CatchUp, Deployment, Flow, Overlap, Pool, ScheduleSpec, ScheduleType, Table};
+use crate::definitions::{CatchUp, Deployment, Flow, Overlap, Pool, Table};
 use crate::yaml::{did_you_mean, nearest};
 
-const SCHEDULE_TYPES: &[&str] = &["cron", "interval", "rrule"];
 const CATCH_UPS: &[&str] = &["latest", "all", "none"];
 const OVERLAPS: &[&str] = &["enqueue", "cancel_new", "cancel_running", "skip"];
-/// Key of the schedule in the columns `schedule_type` and `schedule_config`.
-const COLUMN_KEY: &str = "schedule";
 
 impl Compiler<'_> {
     pub(super) fn deployments(
@@ -61,7 +57,6 @@ impl Compiler<'_> {
         let work_pool = self.usable_pool(blame, row, pools);
         let work_queue = self.cell(blame, "work_queue_name", row.text("work_queue_name"));
         let id = deployment_id(name);
-        let schedules = self.schedules(blame, row, id);
         let description = self.cell(blame, "description", row.text("description"));
         let tags = self.cell(blame, "tags", row.texts("tags"));
         let parameters = self
@@ -77,6 +72,7 @@ impl Compiler<'_> {
         let catch_up: CatchUp = self.word(blame, row, "catch_up", CATCH_UPS);
         let window = self.cell(blame, "catch_up_window_seconds", row.count("catch_up_window_seconds"));
         let created_at = self.created_at(blame, row);
+        let schedules = self.schedules(blame, row, id, created_at);
         if let Some(flow) = &flow {
             self.parameters_fit(blame, flow, &parameters);
         }
@@ -227,83 +223,10 @@ impl Compiler<'_> {
             }
         }
     }
-
-    /// The schedule of the two columns, then those of the list.
-    fn schedules(&mut self, blame: &mut Blame, row: &Row, deployment: Uuid) -> Vec<ScheduleSpec> {
-        let mut schedules = Vec::new();
-        let config = self
-            .cell(blame, "schedule_config", row.object("schedule_config"))
-            .unwrap_or_default();
-        if let Some(word) = self.cell(blame, "schedule_type", row.text("schedule_type")) {
-            match parse_word(&word, SCHEDULE_TYPES) {
-                Ok(schedule_type) => schedules.push(ScheduleSpec {
-                    key: COLUMN_KEY.to_owned(),
-                    id: Uuid::new_v5(&deployment, COLUMN_KEY.as_bytes()),
-                    schedule_type,
-                    config,
-                    parameters: Map::new(),
-                    active: true,
-                }),
-                Err(message) => {
-                    let help = "write cron, interval or rrule, or NULL for a deployment that is started by hand";
-                    self.error(blame, "schedule_type", message, help);
-                }
-            }
-        }
-        let listed = self.cell(blame, "schedules", row.list("schedules")).unwrap_or_default();
-        for (place, item) in listed.into_iter().enumerate() {
-            match schedule(item, place + 1, deployment) {
-                Ok(spec) if schedules.iter().any(|one| one.key == spec.key) => {
-                    let message = format!("two schedules are called {:?}", spec.key);
-                    self.error(blame, "schedules", message, "give each one its own slug");
-                }
-                Ok(spec) => schedules.push(spec),
-                Err(fault) => {
-                    let message = format!("item {}: {fault}", place + 1);
-                    self.error(blame, "schedules", message, "correct the schedule");
-                }
-            }
-        }
-        schedules
-    }
 }
 
-fn parse_word<T: DeserializeOwned>(word: &str, known: &[&str]) -> Result<T, String> {
+pub(super) fn parse_word<T: DeserializeOwned>(word: &str, known: &[&str]) -> Result<T, String> {
     let lower = word.trim().to_ascii_lowercase();
     serde_json::from_value(Value::String(lower))
         .map_err(|_| format!("{word:?} is not known{}", did_you_mean(word, known.iter().copied())))
-}
-
-/// An object with `schedule_type`, `schedule_config`, and perhaps `slug`, `parameters`, `active`.
-fn schedule(item: Value, place: usize, deployment: Uuid) -> Result<ScheduleSpec, String> {
-    const KNOWN: [&str; 5] = ["slug", "schedule_type", "schedule_config", "parameters", "active"];
-    let Value::Object(map) = item else {
-        return Err(format!("expected an object, found {}", crate::yaml::describe(&item)));
-    };
-    let mut key = format!("{COLUMN_KEY}-{place}");
-    let mut schedule_type = None;
-    let (mut config, mut parameters, mut active) = (Map::new(), Map::new(), true);
-    for (name, value) in map {
-        match (name.as_str(), value) {
-            (_, Value::Null) => {}
-            ("slug", Value::String(slug)) if !slug.trim().is_empty() => key = slug,
-            ("schedule_type", Value::String(word)) => schedule_type = Some(parse_word(&word, SCHEDULE_TYPES)?),
-            ("schedule_config", Value::Object(map)) => config = map,
-            ("parameters", Value::Object(map)) => parameters = map,
-            ("active", Value::Bool(flag)) => active = flag,
-            (known, value) if KNOWN.contains(&known) => {
-                return Err(format!("{known} cannot be {}", crate::yaml::describe(&value)));
-            }
-            (other, _) => return Err(format!("unknown key {other:?}{}", did_you_mean(other, KNOWN))),
-        }
-    }
-    let schedule_type: ScheduleType = schedule_type.ok_or("it has no schedule_type")?;
-    Ok(ScheduleSpec {
-        id: Uuid::new_v5(&deployment, key.as_bytes()),
-        key,
-        schedule_type,
-        config,
-        parameters,
-        active,
-    })
 }

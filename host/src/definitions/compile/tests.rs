@@ -43,7 +43,7 @@ fn rows(sql: &str) -> Rows {
 
 /// The problems of `sql` on top of a good flow, which always survives.
 fn problems(sql: &str) -> String {
-    let catalog = compile(&rows(sql), &Known);
+    let catalog = compile(&rows(sql), &Known, &crate::definitions::Timings::default());
     assert!(catalog.flows.contains_key("good"), "a foreign fault cost the good flow");
     let lines: Vec<String> = catalog
         .problems
@@ -111,7 +111,11 @@ fn nonsense_in_flows_pools_and_deployments_is_named() {
 
 fn catalog(text: &str) -> Catalog {
     let files = Files::parse(std::path::Path::new("f.yaml"), text).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    compile(&rows_of(&files).unwrap_or_else(|error| panic!("{error}")), &Known)
+    compile(
+        &rows_of(&files).unwrap_or_else(|error| panic!("{error}")),
+        &Known,
+        &crate::definitions::Timings::default(),
+    )
 }
 
 #[test]
@@ -208,7 +212,7 @@ fn a_database_with_nothing_but_flows_is_read() {
         )
         .expect("writes");
     let rows = crate::definitions::source::read_tables(&connection, std::path::Path::new("x.db")).expect("reads");
-    let catalog = compile(&rows, &Known);
+    let catalog = compile(&rows, &Known, &crate::definitions::Timings::default());
     assert!(catalog.flows.contains_key("f"));
     assert!(
         catalog

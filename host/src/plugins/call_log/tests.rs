@@ -1,7 +1,5 @@
-use std::time::Duration;
-
 use super::*;
-use crate::plugins::settings::MIB;
+use crate::plugins::settings::Settings;
 
 type Lines = Arc<Mutex<Vec<(Level, String)>>>;
 
@@ -12,14 +10,12 @@ fn log(lines: u32, line_bytes: usize) -> (Arc<CallLog>, Lines) {
         move |level: Level, text: &str| seen.lock().expect("not poisoned").push((level, text.to_owned()))
     };
     let limits = Limits {
-        call_timeout: Duration::from_secs(1),
-        memory_bytes: MIB,
-        max_output_bytes: MIB,
-        max_input_bytes: MIB,
         log_lines: lines,
         log_line_bytes: line_bytes,
+        log_bytes: 1000,
+        ..Settings::new("", "", "").limits("")
     };
-    (CallLog::new(Arc::new(sink), &limits), seen)
+    (CallLog::new(Arc::new(sink), &limits, Arc::default()), seen)
 }
 
 fn texts(lines: &Lines) -> Vec<String> {
@@ -88,4 +84,15 @@ fn last_words_prefer_the_panic() {
         log.last_words().as_deref(),
         Some("panicked at src/lib.rs:5:9: no such thing")
     );
+}
+
+#[test]
+fn bytes_are_bounded_as_lines_are() {
+    let (log, lines) = log(100, 600);
+    for _ in 0..10 {
+        log.line(Level::Info, &"x".repeat(400));
+    }
+    let texts = texts(&lines);
+    assert_eq!(texts.len(), 3);
+    assert!(texts[2].contains("limit of 1000 bytes of log"), "{}", texts[2]);
 }

@@ -21,7 +21,7 @@ async fn a_missing_directory_is_a_problem_and_not_the_end() {
 async fn files_that_are_no_plugins_are_told_apart() {
     let good = Guest::default().component();
     let text = |text: &str| wat::parse_str(text).expect("valid text");
-    let http = r#"(component (import "wasi:http/types@0.2.0" (instance (export "f" (func)))))"#;
+    let keyvalue = r#"(component (import "wasi:keyvalue/store@0.2.0" (instance (export "f" (func)))))"#;
     let newer = r#"(component (import "grepx:plugin/clock@1.1.0" (instance (export "f" (func)))))"#;
     let cases = [
         (b"hello".to_vec(), "is not WebAssembly"),
@@ -30,8 +30,8 @@ async fn files_that_are_no_plugins_are_told_apart() {
         (text("(module)"), "is a core module, not a component"),
         (text("(component)"), "exports no task kind"),
         (
-            text(http),
-            "asks for wasi:http (wasi:http/types@0.2.0), which is not granted",
+            text(keyvalue),
+            "asks for wasi:keyvalue (wasi:keyvalue/store@0.2.0), which is not granted",
         ),
         (text(newer), "which this host does not have"),
     ];
@@ -70,23 +70,39 @@ async fn a_hostile_description_does_not_load() {
 }
 
 #[tokio::test]
-async fn a_second_file_with_the_same_kind_is_refused() {
+async fn of_two_files_with_one_kind_the_one_modified_last_serves() {
     let place = Place::new();
-    Guest::default().write(&place.plugins(), "a.wasm");
-    Guest::default().write(&place.plugins(), "b.wasm");
+    let older = Guest::default().write(&place.plugins(), "b.wasm");
+    let newer = Guest {
+        data: "[]",
+        ..Guest::default()
+    }
+    .write(&place.plugins(), "a.wasm");
+    touch(&older, 1_000);
+    touch(&newer, 2_000);
     let (plugins, problems) = Plugins::load(place.settings()).await.expect("plugins start");
-    assert_eq!(problems.len(), 1);
-    assert!(problems[0].file.ends_with("b.wasm"));
-    assert!(problems[0].reason.contains("a.wasm"), "{}", problems[0]);
-    assert!(
-        plugins
-            .kinds()
-            .get("guest")
-            .expect("kind")
-            .file
-            .path
-            .ends_with("a.wasm")
-    );
+    assert_eq!(problems, []);
+    let serving = |plugins: &Plugins| plugins.kinds().get("guest").expect("kind").file.path.clone();
+    assert_eq!(serving(&plugins), newer);
+    let registry = plugins.kinds();
+    let shadowed: Vec<_> = registry
+        .standings()
+        .filter(|(_, standing)| *standing == Standing::Shadowed { by: newer.clone() })
+        .collect();
+    assert_eq!(shadowed.len(), 1);
+    assert_eq!(shadowed[0].0.info.file.path, older);
+
+    touch(&older, 3_000);
+    plugins.install(&older).await.expect("the same content");
+    assert_eq!(serving(&plugins), older);
+    plugins.remove(&older).await;
+    assert_eq!(serving(&plugins), newer, "the other one takes over");
+}
+
+fn touch(path: &Path, seconds: u64) {
+    let time = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds);
+    let file = std::fs::File::options().write(true).open(path).expect("the file");
+    file.set_modified(time).expect("its time");
 }
 
 #[tokio::test]
@@ -106,7 +122,7 @@ async fn nothing_is_granted_unless_the_operator_says_so() {
     );
 
     let mut settings = place.settings();
-    let grants = vec![Capability::Connection("celery".to_owned())];
+    let grants = Grants::of_connections(["celery"]);
     settings.per_plugin.insert(
         "guest".to_owned(),
         PluginSettings {

@@ -6,7 +6,7 @@ use grepx_engine::{Op, Outcome, Verdict};
 
 use super::*;
 
-async fn load(grants: Vec<Capability>) -> (Plugins, Vec<Problem>, Place) {
+async fn load(grants: Grants) -> (Plugins, Vec<Problem>, Place) {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../plugins");
     let built = dir.join("noop.wasm").is_file();
     assert!(
@@ -27,12 +27,36 @@ async fn load(grants: Vec<Capability>) -> (Plugins, Vec<Problem>, Place) {
         ..PluginSettings::default()
     };
     settings.per_plugin.insert("celery".to_owned(), own);
+    for (kind, grants) in [("http", asks_nobody()), ("subflow", starts_flows())] {
+        let own = PluginSettings {
+            grants,
+            ..PluginSettings::default()
+        };
+        settings.per_plugin.insert(kind.to_owned(), own);
+    }
     let (plugins, problems) = Plugins::load(settings).await.expect("plugins start");
     (plugins, problems, place)
 }
 
-fn celery() -> Vec<Capability> {
-    vec![Capability::Connection("celery".to_owned())]
+fn asks_nobody() -> Grants {
+    Grants {
+        http: Some(HttpGrant {
+            hosts: vec![],
+            methods: vec![],
+        }),
+        ..Grants::default()
+    }
+}
+
+fn starts_flows() -> Grants {
+    Grants {
+        start_flow: true,
+        ..Grants::default()
+    }
+}
+
+fn celery() -> Grants {
+    Grants::of_connections(["celery"])
 }
 
 #[tokio::test]
@@ -55,13 +79,13 @@ async fn all_load_when_celery_is_granted_its_connection() {
 
 #[tokio::test]
 async fn celery_does_not_load_without_its_connection() {
-    let (plugins, problems, _place) = load(Vec::new()).await;
+    let (plugins, problems, _place) = load(Grants::default()).await;
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems[0].file.ends_with("celery.wasm"));
     assert!(
         problems[0]
             .advice
-            .contains("add \"connection:celery\" to the grants of `celery`"),
+            .contains("add under plugins.grants: `celery: {connections: [celery]}`"),
         "{}",
         problems[0]
     );

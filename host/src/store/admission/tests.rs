@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::super::limits;
-use super::super::model::{PoolLimits, QueueLimits, SlotChange, Switch};
+use super::super::model::{PoolLimits, QueueLimits, SlotChange, SlotNews, Switch};
 use super::super::open;
 use super::super::slots;
 use super::super::testing::{at, id};
@@ -185,6 +185,7 @@ fn apply(writing: &mut Writing<'_>, change_: &Change) {
             &SlotChange::Wait {
                 pool: POOLS[*pool].to_owned(),
                 queue: QUEUES[*queue].to_owned(),
+                deployment: None,
                 since: at(*since),
                 expected_start: at(*expected),
             },
@@ -207,8 +208,16 @@ fn writing(sql: &Connection) -> Writing<'_> {
     Writing {
         sql,
         touched: BTreeSet::new(),
-        admitted: Vec::new(),
+        deployments: BTreeSet::new(),
+        news: Vec::new(),
         log_lines_max: 100,
+    }
+}
+
+fn admitted_run(news: SlotNews) -> FlowRunId {
+    match news {
+        SlotNews::Admitted(run) => run,
+        SlotNews::Displaced(run, reason) => panic!("{run} is displaced without a deployment: {reason}"),
     }
 }
 
@@ -236,7 +245,7 @@ proptest! {
                 told.extend(model.apply(change));
             }
             admit(&mut writing).expect("admitted");
-            let admitted: BTreeSet<_> = writing.admitted.into_iter().collect();
+            let admitted: BTreeSet<_> = writing.news.into_iter().map(admitted_run).collect();
             transaction.commit().expect("committed");
             let new = model.admit();
             // A run that was told twice may have lost the slot again in the same group.
@@ -275,7 +284,7 @@ fn admitting_one_of_many_reads_few_rows() {
         );
     }
     admit(&mut now).expect("admitted");
-    assert_eq!(now.admitted, [id(0)]);
+    assert_eq!(now.news, [SlotNews::Admitted(id(0))]);
     for query in [
         "SELECT expected_start, since, run_id FROM slots WHERE pool = ? AND queue = ? AND held = 0 \
          ORDER BY expected_start, since, run_id LIMIT ?",

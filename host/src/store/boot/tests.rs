@@ -28,7 +28,7 @@ async fn live_runs_come_back_as_they_were() {
     child.deployment_id = Some(uuid::Uuid::from_u128(5));
     for new in [run(1), child.clone(), run(3)] {
         let commit = first(new.id);
-        store.create(new, commit).await.expect("created");
+        store.create(new, None, commit).await.expect("created");
     }
     let node = NodeId::item(1, 0);
     let succeeded = Fact::Succeeded {
@@ -36,6 +36,7 @@ async fn live_runs_come_back_as_they_were() {
         attempt: 1,
         bytes: 3,
         result: Some(json("[1]")),
+        build: None,
     };
     let records = vec![fact(1, Fact::Started), fact(2, succeeded)];
     let commit = Commit {
@@ -72,11 +73,11 @@ async fn live_runs_come_back_as_they_were() {
 async fn a_damaged_run_does_not_keep_the_others_away() {
     let Fixture { store, dir, .. } = fixture().await;
     for n in 1..=4 {
-        store.create(run(n), first(id(n))).await.expect("created");
+        store.create(run(n), None, first(id(n))).await.expect("created");
     }
     let mut orphan = run(5);
     orphan.definition = "gone".to_owned();
-    store.create(orphan, first(id(5))).await.expect("created");
+    store.create(orphan, None, first(id(5))).await.expect("created");
     drop(store);
     let file = rusqlite::Connection::open(dir.path().join(super::super::FILE_NAME)).expect("opens");
     let update = |set: &str, n: u128| {
@@ -113,7 +114,7 @@ async fn a_damaged_run_does_not_keep_the_others_away() {
 #[tokio::test]
 async fn sends_stay_open_until_their_attempt_is_over() {
     let Fixture { store, .. } = fixture().await;
-    store.create(run(1), first(id(1))).await.expect("created");
+    store.create(run(1), None, first(id(1))).await.expect("created");
     let send = |attempt, key: &str, keep| NewSend {
         node: NodeId::task(0),
         attempt,

@@ -31,7 +31,7 @@ async fn four() -> Fixture {
             expected_start: at(ms),
             ..run(n)
         };
-        fixture.store.create(new, first(id(n))).await.expect("created");
+        fixture.store.create(new, None, first(id(n))).await.expect("created");
         let mut view = match n {
             4 => run_state(StateType::Completed, "Completed", ms),
             3 => run_state(StateType::Running, "Running", ms),

@@ -12,7 +12,8 @@ fn a_run_that_writes_too_much_is_told_so_once() {
     let writing = Writing {
         sql: &sql,
         touched: std::collections::BTreeSet::new(),
-        admitted: Vec::new(),
+        deployments: std::collections::BTreeSet::new(),
+        news: Vec::new(),
         log_lines_max: 6,
     };
     for _ in 0..3 {

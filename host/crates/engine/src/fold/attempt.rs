@@ -2,6 +2,7 @@
 //! is over.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::agenda::{Alarm, Due, Mark};
 use crate::decide::timed_out;
@@ -35,6 +36,7 @@ impl Run {
             step_since: at,
             deadline,
             snapshot: None,
+            build: None,
             waits: BTreeMap::new(),
             arrived: Vec::new(),
             delivered: 0,
@@ -58,13 +60,14 @@ impl Run {
         }
     }
 
-    pub(super) fn suspend(&mut self, node: NodeId, suspended: &Suspended, at: Timestamp) {
+    pub(super) fn suspend(&mut self, node: NodeId, suspended: &Suspended, build: Option<&Arc<str>>, at: Timestamp) {
         let Some(attempt) = self.active(node) else { return };
         let Mode::Calling { mark } = attempt.mode else { return };
         attempt.mode = Mode::Suspended;
         attempt.arrived.drain(..attempt.delivered);
         attempt.delivered = 0;
         attempt.snapshot = Some(suspended.state.clone());
+        attempt.build = build.cloned();
         attempt.wake = suspended.wake.clone();
         attempt.status.clone_from(&suspended.status);
         let number = attempt.number;

@@ -177,6 +177,8 @@ impl Simulation {
                     attempt: *attempt,
                     step: *step,
                     answer: self.step(*step),
+                    // Another build from step to step, as after a swap.
+                    build: (step % 2 == 0).then(|| format!("{step:064x}").into()),
                 }
             }
             Due::Judge { node, attempt } => {
@@ -428,6 +430,7 @@ pub(crate) fn run_grid(layers: usize, width: usize) -> usize {
                     attempt,
                     step,
                     answer: Step::Done(Json::null()),
+                    build: None,
                 },
                 other => panic!("unexpected {other:?}"),
             };

@@ -48,10 +48,10 @@ fn a_start_is_sent_as_scheduled_time() {
 
 #[test]
 fn durations_have_units() {
-    assert_eq!(seconds("30s"), Ok(30));
-    assert_eq!(seconds("10 minutes"), Ok(600));
-    assert_eq!(seconds("2h"), Ok(7_200));
-    assert_eq!(seconds("1 day"), Ok(86_400));
+    assert_eq!(seconds("x", "30s"), Ok(30));
+    assert_eq!(seconds("x", "10 minutes"), Ok(600));
+    assert_eq!(seconds("x", "2h"), Ok(7_200));
+    assert_eq!(seconds("x", "1 day"), Ok(86_400));
     for wrong in [
         "",
         "5",
@@ -61,7 +61,7 @@ fn durations_have_units() {
         "99999999999999999999s",
         "4000000000 days",
     ] {
-        assert!(seconds(wrong).is_err(), "{wrong}");
+        assert!(seconds("x", wrong).is_err(), "{wrong}");
     }
 }
 

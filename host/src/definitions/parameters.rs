@@ -9,13 +9,22 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError};
 use serde_json::{Map, Value, json};
 
-use crate::definitions::Deployment;
+use super::Deployment;
 
 /// Bytes of a compiled pattern.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
-/// Judges `parameters`, already merged; nothing to judge when the flow has no schema.
-pub(super) fn check(deployment: &Deployment, parameters: &Map<String, Value>) -> Result<(), String> {
+impl Deployment {
+    /// Judges `parameters`, already merged; nothing to judge when the flow has no schema.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in a sentence.
+    pub fn check_parameters(&self, parameters: &Map<String, Value>) -> Result<(), String> {
+        check(self, parameters)
+    }
+}
+
+fn check(deployment: &Deployment, parameters: &Map<String, Value>) -> Result<(), String> {
     let Some(schema) = schema(deployment) else {
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! Figures of the release binary on this machine: `cargo xtask bench`.
+//! Figures of the release binary on this machine: `cargo xtask bench runs`.
 //!
 //! Printed, not asserted: they depend on the machine. Flows of no-op tasks, the run database with
 //! full durability, over the real HTTP API.

@@ -1,0 +1,50 @@
+//! What the API drives: runs by the runner, schedules by the scheduler.
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use grepx_engine::{FlowRunId, Json, NodeId, Timestamp};
+use uuid::Uuid;
+
+use crate::api::Control;
+use crate::runner::{Error, RunRequest, Runner, Triggered};
+use crate::scheduler::Scheduler;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Drive {
+    pub(crate) runner: Runner,
+    pub(crate) scheduler: Scheduler,
+}
+
+impl Control for Drive {
+    fn trigger(&self, request: RunRequest) -> BoxFuture<'_, Result<Triggered, Error>> {
+        self.runner.trigger(request).boxed()
+    }
+
+    fn cancel(&self, run: FlowRunId, reason: String) -> BoxFuture<'_, Result<(), Error>> {
+        self.runner.cancel(run, reason).boxed()
+    }
+
+    fn pause(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), Error>> {
+        self.runner.pause(run).boxed()
+    }
+
+    fn resume(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), Error>> {
+        self.runner.resume(run).boxed()
+    }
+
+    fn signal(&self, run: FlowRunId, node: NodeId, name: String, payload: Json) -> BoxFuture<'_, Result<(), Error>> {
+        self.runner.signal(run, node, name, payload).boxed()
+    }
+
+    fn sync_schedules(&self) -> BoxFuture<'_, ()> {
+        self.scheduler.sync().boxed()
+    }
+
+    fn make_planned(
+        &self,
+        schedule: Uuid,
+        expected_start: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<FlowRunId>, Error>> {
+        self.scheduler.make(schedule, expected_start).boxed()
+    }
+}
