@@ -138,7 +138,7 @@ async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn store_settings(settings: &Settings) -> store::Settings {
+pub(crate) fn store_settings(settings: &Settings) -> store::Settings {
     store::Settings {
         durability: match settings.store.durability {
             config::Durability::Full => store::Durability::Full,

@@ -22,6 +22,7 @@ mod outbox;
 mod plan;
 mod prepare;
 mod shard;
+mod verify;
 mod watchdog;
 
 use std::collections::HashSet;
@@ -34,11 +35,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::broker::{Broker, Notice};
 use crate::definitions::{Deployment, Flow};
+use crate::failpoint::{self, Point};
 use crate::plugins::Plugins;
 use crate::store::{self, NewRun, Parent, Planned, Progress, SlotNews, Store};
 
 use mail::Mail;
 use shard::Shard;
+
+pub use verify::{Difference, Verified, verify};
 
 /// What a run needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -242,11 +246,15 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
     for one in admission::read_back(&world).await? {
         live[runner.shard_of(one.run.id())].push(one);
     }
+    // Before the shards work: what they add is sent by them, and nothing is sent from two places.
+    let sends = world.outbox.read_back().await?;
+    failpoint::reach(Point::RunsRead);
     for (receiver, live) in receivers.into_iter().zip(live) {
         let shard = Shard::new(world.clone(), runner.clone(), receiver);
         crate::task::spawn("shard", shard.run(live));
     }
-    world.outbox.read_back().await?;
+    world.outbox.take_up(sends);
+    failpoint::reach(Point::OutboxTaken);
     crate::task::spawn("plugins", look_again(runner.clone(), world.plugins.changes()));
     crate::task::spawn("admissions", admission::deliver(runner.clone(), parts.admissions));
     crate::task::spawn(
@@ -312,7 +320,10 @@ impl Runner {
     /// # Errors
     /// When the run is not live.
     pub async fn cancel(&self, run: FlowRunId, reason: String) -> Result<(), Error> {
-        self.ask(run, Event::Cancel { reason }).await
+        failpoint::reach(Point::CancelAsked);
+        let answer = self.ask(run, Event::Cancel { reason }).await;
+        failpoint::reach(Point::CancelTaken);
+        answer
     }
 
     /// Lets nothing new start; what runs goes on.
@@ -343,7 +354,9 @@ impl Runner {
             reply: Some(reply),
         };
         self.post(run, mail).await?;
-        answer.await.map_err(|_| Error::Draining)?
+        let answer = answer.await.map_err(|_| Error::Draining)?;
+        failpoint::reach(Point::SignalTaken);
+        answer
     }
 
     /// Takes no new work from now on and waits until what was taken is committed. Suspended work

@@ -11,6 +11,7 @@ pub(crate) mod schedule;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod start;
+pub(crate) mod store;
 pub(crate) mod task_run;
 pub(crate) mod watch;
 pub(crate) mod work_pool;

@@ -37,7 +37,7 @@ pub(crate) async fn read_back(world: &World) -> Result<Vec<Live>, store::Error> 
     Ok(all)
 }
 
-fn live(plans: &mut HashMap<String, Arc<Plan>>, stored: LiveRun) -> Result<Live, store::Error> {
+pub(crate) fn live(plans: &mut HashMap<String, Arc<Plan>>, stored: LiveRun) -> Result<Live, store::Error> {
     let digest = stored.run.definition.clone();
     let plan = match plans.get(&digest) {
         Some(plan) => plan.clone(),

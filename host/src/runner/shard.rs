@@ -8,6 +8,7 @@ use grepx_engine::{Definition, Event, FlowRunId, Json, NodeId, Outcome, Run, Sta
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
+use crate::failpoint::{self, Point};
 use crate::store::{self, Created, NewRun, Planned};
 
 use super::commits::{self, Committing};
@@ -196,6 +197,7 @@ impl Shard {
     ) {
         let answer = match outcome {
             Ok(Created::New) => {
+                failpoint::reach(Point::Created);
                 if let Some(live) = self.live.get_mut(&run) {
                     live.creating = false;
                     self.dirty.push(run);
@@ -398,6 +400,7 @@ impl Shard {
             self.timers.pop_first();
             let Some(live) = self.live.get_mut(&run) else { continue };
             live.armed = None;
+            failpoint::reach(Point::TimerFired);
             if let Err(rejected) = events::apply(&self.hands, live, &Event::Tick, now) {
                 tracing::debug!(%run, %rejected, "a timer changed nothing");
             }

@@ -10,14 +10,30 @@ use super::model::SendId;
 use super::rows::{self, LiveRun, OpenSend, RUN_COLUMNS, RUN_TABLES};
 use super::{Error, reads};
 
-/// Hands every live run to `each`, in the order of the ids. A run that cannot be read is handed
+/// Which runs are handed over; planned ones have no log and never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Those that have not ended.
+    Live,
+    All,
+}
+
+/// Hands every run to `each`, in the order of the ids. A run that cannot be read is handed
 /// over as the error, and the scan goes on. Ends early when `each` says false.
 ///
 /// Runs and facts are two statements on purpose: in a join every fact would carry the columns of
 /// its run, parameters and all, through a sorter.
-pub(super) fn live_runs(sql: &Connection, mut each: impl FnMut(Result<LiveRun, Error>) -> bool) -> Result<(), Error> {
+pub(super) fn runs(
+    sql: &Connection,
+    which: Which,
+    mut each: impl FnMut(Result<LiveRun, Error>) -> bool,
+) -> Result<(), Error> {
+    let condition = match which {
+        Which::Live => "r.terminal = 0 AND r.planned = 0",
+        Which::All => "r.planned = 0",
+    };
     let mut select = sql.prepare(&format!(
-        "SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE r.terminal = 0 AND r.planned = 0 ORDER BY r.id"
+        "SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE {condition} ORDER BY r.id"
     ))?;
     let mut definitions = HashMap::new();
     let mut rows = select.query([])?;

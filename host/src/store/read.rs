@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use grepx_engine::{FlowRunId, Json, NodeId, Record, StateType, TaskRunId};
 use tokio::sync::mpsc;
 
+use super::boot::Which;
 use super::{
     Error, FlowRun, FlowRunFilter, FlowRunSort, LiveRun, LogFilter, LogLine, OpenSend, Page, PoolStatus, ScheduleRow,
     SendId, SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, boot, deployments, limits,
@@ -69,6 +70,8 @@ reads! {
         |sql, run, node, attempt, key: String| boot::find_send(sql, run, node, attempt, &key);
     /// Every run that holds a slot.
     held_runs() -> Vec<FlowRunId> = slots::held_runs;
+    /// Every run with a row in the table of slots, and whether it holds one.
+    slot_runs() -> BTreeMap<FlowRunId, bool> = slots::all_runs;
     /// Who waits in a work pool, by work queue in the order of admission.
     waiting(pool: String, limit: u32) -> Vec<SlotRow> = |sql, pool: String, limit| slots::rows(sql, &pool, false, limit);
     /// Who holds a slot of a work pool, by work queue.
@@ -86,12 +89,22 @@ impl Store {
     /// A run that cannot be read comes as its error, and the others still come.
     #[must_use]
     pub fn live_runs(&self) -> mpsc::Receiver<Result<LiveRun, Error>> {
+        self.runs(Which::Live)
+    }
+
+    /// As [`Store::live_runs`], with those that have ended.
+    #[must_use]
+    pub fn all_runs(&self) -> mpsc::Receiver<Result<LiveRun, Error>> {
+        self.runs(Which::All)
+    }
+
+    fn runs(&self, which: Which) -> mpsc::Receiver<Result<LiveRun, Error>> {
         let (sender, runs) = mpsc::channel(LIVE_RUNS_AHEAD);
         let readers = self.0.readers.clone();
         crate::task::spawn("live-runs", async move {
             let to_reader = sender.clone();
             let read = readers
-                .read(move |sql| boot::live_runs(sql, |run| to_reader.blocking_send(run).is_ok()))
+                .read(move |sql| boot::runs(sql, which, |run| to_reader.blocking_send(run).is_ok()))
                 .await;
             if let Err(error) = read {
                 // Nobody listens: then nobody asks.

@@ -14,6 +14,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use crate::failpoint::{self, Point};
+
 use super::model::SlotNews;
 use super::{Error, admission};
 
@@ -175,7 +177,12 @@ impl Writer {
         }
         admission::admit(&mut writing)?;
         let news = writing.news;
+        failpoint::reach(Point::BeforeCommit);
         transaction.commit()?;
+        failpoint::reach(Point::AfterCommit);
+        if !news.is_empty() {
+            failpoint::reach(Point::Admitted);
+        }
         Ok(news)
     }
 
