@@ -13,8 +13,6 @@ pub(crate) enum Kind {
     Approval,
     /// Runs another flow, which has a Celery task.
     Nested,
-    /// Celery without Redis, by the embedded worker.
-    Embedded,
     /// A Celery task that outlives most hosts of these tests.
     Long,
     /// Is cancelled while a worker has its task.
@@ -32,13 +30,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Fan,
         Self::Flaky,
         Self::Timer,
         Self::Approval,
         Self::Nested,
-        Self::Embedded,
         Self::Long,
         Self::Cancelled,
         Self::Withdrawn,
@@ -56,7 +53,6 @@ impl Kind {
             Self::Timer => "timer",
             Self::Approval => "approval",
             Self::Nested => "nested",
-            Self::Embedded => "embedded",
             Self::Long => "long",
             Self::Cancelled => "cancelled",
             Self::Withdrawn => "withdrawn",
@@ -85,7 +81,7 @@ impl Kind {
             // Stopped before or after a worker took it.
             Self::Cancelled | Self::TooLong => (0, 1),
             // The child run has its own.
-            Self::Timer | Self::Approval | Self::Nested | Self::Embedded | Self::Withdrawn | Self::Paused => (0, 0),
+            Self::Timer | Self::Approval | Self::Nested | Self::Withdrawn | Self::Paused => (0, 0),
         }
     }
 }
@@ -97,14 +93,11 @@ pub(crate) const TICK: &str = "tick";
 pub(crate) const TOCK: &str = "tock";
 pub(crate) const NARROW_SLOTS: i64 = 2;
 
-pub(crate) const CONFIG: &str = "connections:
-  local: {broker_url: 'memory://'}";
-
 pub(crate) const FLOWS: &str = "
 prefect_work_pools:
   - {name: open}
   - {name: narrow, concurrency_limit: 2}
-prefect_flows: [{name: fan}, {name: flaky}, {name: timer}, {name: approval}, {name: nested}, {name: child}, {name: embedded}, {name: long}, {name: cancelled}, {name: withdrawn}, {name: too_long}, {name: narrow}, {name: single}, {name: paused}, {name: tick}, {name: tock}]
+prefect_flows: [{name: fan}, {name: flaky}, {name: timer}, {name: approval}, {name: nested}, {name: child}, {name: long}, {name: cancelled}, {name: withdrawn}, {name: too_long}, {name: narrow}, {name: single}, {name: paused}, {name: tick}, {name: tock}]
 prefect_tasks:
   - {name: numbers, flow_name: fan, task_kind: transform, task_config: {program: '[range(3)]'}}
   - {name: each, flow_name: fan, depends_on: [numbers], for_each: results.numbers, celery_task_name: crash.once, inputs: {run: run.id, number: item}}
@@ -117,7 +110,6 @@ prefect_tasks:
   - {name: call, flow_name: nested, task_kind: subflow, task_config: {deployment: child/child}}
   - {name: read, flow_name: nested, depends_on: [call], task_kind: transform, inputs: {all: results.call.results}, task_config: {program: .all.work}}
   - {name: work, flow_name: child, celery_task_name: crash.once, inputs: {run: run.id}}
-  - {name: local, flow_name: embedded, celery_task_name: noop, task_config: {connection: local}}
   - {name: long, flow_name: long, celery_task_name: crash.once, inputs: {run: run.id}, task_kwargs: {seconds: 1.5}}
   - {name: revoked, flow_name: cancelled, celery_task_name: crash.once, inputs: {run: run.id}, task_kwargs: {seconds: 60}}
   - {name: unread, flow_name: withdrawn, celery_task_name: crash.once, inputs: {run: run.id}, task_config: {queue: nobody}}
@@ -135,7 +127,6 @@ prefect_deployments:
   - {name: approval, flow_name: approval, work_pool_name: open}
   - {name: nested, flow_name: nested, work_pool_name: open}
   - {name: child, flow_name: child, work_pool_name: open}
-  - {name: embedded, flow_name: embedded, work_pool_name: open}
   - {name: long, flow_name: long, work_pool_name: open}
   - {name: cancelled, flow_name: cancelled, work_pool_name: open}
   - {name: withdrawn, flow_name: withdrawn, work_pool_name: open}

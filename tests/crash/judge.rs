@@ -45,6 +45,7 @@ struct Row {
     expected: i64,
     scheduled: bool,
     parent: Option<String>,
+    message: String,
 }
 
 /// Lets the schedules come to rest, stops the host and judges what it leaves.
@@ -137,7 +138,8 @@ fn rows(life: &Life) -> Vec<Row> {
     let mut select = database
         .prepare(
             "SELECT id, deployment_name, idempotency_key, state_type, terminal, expected_start, auto_scheduled, \
-             parent_run FROM flow_runs WHERE planned = 0",
+             parent_run, coalesce(state_message, '') || ' ' || coalesce((SELECT group_concat(t.state_message) FROM task_runs t \
+             WHERE t.run_id = flow_runs.id AND t.state_type = 'FAILED'), '') FROM flow_runs WHERE planned = 0",
         )
         .expect("a query");
     let rows = select.query_map([], |row| {
@@ -150,6 +152,7 @@ fn rows(life: &Life) -> Vec<Row> {
             expected: row.get(5)?,
             scheduled: row.get(6)?,
             parent: row.get::<_, Option<Vec<u8>>>(7)?.map(id),
+            message: row.get(8)?,
         })
     });
     rows.expect("rows").collect::<Result<_, _>>().expect("flow runs")
@@ -187,11 +190,12 @@ fn asked_once(life: &mut Life, rows: &[Row], figures: &mut Figures) {
                 if row.state != one.kind.ends() {
                     figures.losses += 1;
                     let what = format!(
-                        "{} ({}) ended as {}, not {}",
+                        "{} ({}) ended as {}, not {}: {}",
                         one.key,
                         row.id,
                         row.state,
-                        one.kind.ends()
+                        one.kind.ends(),
+                        row.message
                     );
                     life.violations.push(what);
                 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use grepx_tests::{Host, Pool, RedisServer, Worker, wait_at_most};
 
-use crate::flows::{CONFIG, FLOWS, Kind};
+use crate::flows::{FLOWS, Kind};
 use crate::load::Load;
 
 /// How long the load is let go on before everything has to have ended.
@@ -29,11 +29,7 @@ impl Life {
     pub(crate) fn begin() -> Self {
         let redis = RedisServer::start();
         let worker = Worker::start(&redis, Pool::Prefork, "celery");
-        let mut host = Host::with(FLOWS)
-            .broker(&redis.url())
-            .config(CONFIG)
-            .own_plugins("grants:\n  celery: [\"connection:celery\", \"connection:local\"]")
-            .prepare();
+        let mut host = Host::with(FLOWS).broker(&redis.url()).prepare();
         host.serve();
         let load = Load::new(&host, redis.connect());
         host.kill();
