@@ -95,7 +95,7 @@ pub(crate) const NARROW_SLOTS: i64 = 2;
 
 pub(crate) const FLOWS: &str = "
 prefect_work_pools:
-  - {name: open}
+  - {name: open, concurrency_limit: 500}
   - {name: narrow, concurrency_limit: 2}
 prefect_flows: [{name: fan}, {name: flaky}, {name: timer}, {name: approval}, {name: nested}, {name: child}, {name: long}, {name: cancelled}, {name: withdrawn}, {name: too_long}, {name: narrow}, {name: single}, {name: paused}, {name: tick}, {name: tock}]
 prefect_tasks:

@@ -132,8 +132,10 @@ impl Life {
     }
 }
 
-/// The last lines.
+/// The last lines, each cut.
 fn tail(output: &str) -> String {
     let lines: Vec<&str> = output.lines().collect();
-    lines[lines.len().saturating_sub(8)..].join("\n")
+    let last = lines[lines.len().saturating_sub(4)..].iter();
+    let cut: Vec<String> = last.map(|line| line.chars().take(300).collect()).collect();
+    cut.join("\n")
 }

@@ -57,7 +57,7 @@ fn torture() {
 
 fn kill_once(life: &mut Life, random: &mut Random, points: &[String]) {
     let room = life.load.open() < OPEN_MAX;
-    let some = if room { random.between(1, 4) } else { 0 };
+    let some = if room { random.between(2, 10) } else { 0 };
     let load: Vec<Kind> = (0..some).map(|_| *random.one_of(&Kind::ALL)).collect();
     if random.between(0, 1) == 0 {
         let time = match random.between(0, 3) {
@@ -70,6 +70,8 @@ fn kill_once(life: &mut Life, random: &mut Random, points: &[String]) {
     let point = random.one_of(points);
     let passage = match point.as_str() {
         "store.before-commit" | "store.after-commit" | "run.committed" => random.between(1, 40),
+        // Once in a life.
+        boot if boot.starts_with("boot.") => 1,
         _ => random.between(1, 2),
     };
     let mut load = load;
