@@ -277,6 +277,13 @@ impl Broker {
         !matches!(self.connections.get(connection), Some(Connection::Memory(_)))
     }
 
+    /// Whether that holds for every connection.
+    #[must_use]
+    pub fn is_durable_everywhere(&self) -> bool {
+        let all = self.connections.values();
+        all.into_iter().all(|one| !matches!(one, Connection::Memory(_)))
+    }
+
     /// All connections, by name.
     #[must_use]
     pub fn status(&self) -> Vec<ConnectionStatus> {

@@ -242,12 +242,19 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
         settings: Arc::new(parts.settings),
         catalog: parts.catalog,
     };
+    let began = std::time::Instant::now();
     let mut live: Vec<Vec<live::Live>> = (0..count).map(|_| Vec::new()).collect();
-    for one in admission::read_back(&world).await? {
+    for one in admission::read_back(&world, count).await? {
         live[runner.shard_of(one.run.id())].push(one);
     }
     // Before the shards work: what they add is sent by them, and nothing is sent from two places.
     let sends = world.outbox.read_back().await?;
+    tracing::info!(
+        flow_runs = live.iter().map(Vec::len).sum::<usize>(),
+        sends = sends.len(),
+        milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "live flow runs read back"
+    );
     failpoint::reach(Point::RunsRead);
     for (receiver, live) in receivers.into_iter().zip(live) {
         let shard = Shard::new(world.clone(), runner.clone(), receiver);

@@ -40,6 +40,7 @@ use commit::Prepared;
 use readers::Readers;
 use writer::{Change, Writing};
 
+pub use boot::Share;
 pub use error::Error;
 pub use filter::{Choice, FlowRunFilter, FlowRunSort, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text};
 pub use logs::LINES_MAX as LOG_LINES_MAX;

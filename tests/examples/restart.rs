@@ -84,6 +84,9 @@ fn restart(redis: &RedisServer, host: &mut Host, name: &str) {
     host.serve();
     let serving = began.elapsed();
     let _ = host.wait(&due);
+    for line in host.output().lines().filter(|l| l.contains("millis")) {
+        say(line);
+    }
     say(&format!(
         "{name}: serving after {} ms, work resumed after {} ms",
         serving.as_millis(),

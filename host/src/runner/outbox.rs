@@ -102,12 +102,14 @@ impl Outbox {
         }))
     }
 
-    /// What was open when the host stopped.
+    /// What was open when the host stopped. What was sent is of interest only where the broker may
+    /// have lost it.
     pub(crate) async fn read_back(&self) -> Result<Left, store::Error> {
         let mut attempts = Left::new();
+        let sent_too = !self.0.broker.is_durable_everywhere();
         let mut after = SendId(0);
         loop {
-            let page = self.0.store.open_sends(after, PAGE).await?;
+            let page = self.0.store.open_sends(after, PAGE, sent_too).await?;
             let Some(last) = page.last() else { break };
             after = last.id;
             for open in page {

@@ -91,7 +91,7 @@ async fn open_sends(store: &Store) -> Result<BTreeMap<FlowRunId, Vec<OpenSend>>,
     let mut all: BTreeMap<FlowRunId, Vec<OpenSend>> = BTreeMap::new();
     let mut after = SendId(0);
     loop {
-        let page = store.open_sends(after, PAGE).await?;
+        let page = store.open_sends(after, PAGE, true).await?;
         let Some(last) = page.last() else { return Ok(all) };
         after = last.id;
         for send in page {
