@@ -119,6 +119,30 @@ fn expected(run: &Value) -> DateTime<Utc> {
     text.parse().expect("RFC 3339")
 }
 
+/// Who has to go for whom is decided in one transaction and told after it: dying in between, the
+/// next host tells it.
+#[test]
+fn a_run_that_has_to_give_way_gives_way_after_a_crash() {
+    let task = "task_kind: sleep, task_config: {seconds: 600}";
+    let mut host = Host::with(&flow(task, "overlap: cancel_running")).prepare();
+    host.serve();
+    let path = format!("/deployments/{}/create_flow_run", deployment(&host));
+    let first = host.run("flow/deployment", &json!({}));
+    let running = |host: &Host, id: &str| host.wait_task(id, "task", |task| task["state"]["type"] == "RUNNING");
+    let _ = running(&host, &first);
+    host.kill();
+    // The first news of this life: the first run has to go.
+    let asked = json!({"idempotency_key": "second"});
+    dies_at(&mut host, "store.admitted", |host| drop(host.try_post(&path, &asked)));
+    host.serve();
+    let (_, second) = host.post(&path, &asked);
+    assert_eq!(host.wait(&first)["state"]["type"], "CANCELLED");
+    let _ = running(&host, second["id"].as_str().expect("an id"));
+    host.stop();
+    assert_eq!(count(&host, "slots"), 1);
+    let _ = host.cli(&["store", "verify"]).success();
+}
+
 /// What the embedded worker does dies with the process: it is done again, and the flow run ends.
 #[test]
 fn the_embedded_worker_is_asked_again() {
