@@ -139,6 +139,8 @@ pub struct PluginLimits {
     pub output_bytes: usize,
     pub table_elements: usize,
     pub instances: usize,
+    /// Calls that one instance of an activity may answer; 1 is an instance for each.
+    pub calls_per_instance: u32,
     pub log_lines: u32,
     pub log_bytes: usize,
     pub http_response_bytes: usize,

@@ -169,6 +169,7 @@ impl<'a> Resolver<'a> {
             output_bytes: 16 << 20,
             table_elements: 20_000,
             instances: 200,
+            calls_per_instance: 1,
             log_lines: u32::try_from(lines).unwrap_or(1000),
             log_bytes: 1 << 20,
             http_response_bytes: 16 << 20,
@@ -320,6 +321,8 @@ impl<'a> Resolver<'a> {
             output_bytes: usize_of(number("output_bytes", default.output_bytes as u64)),
             table_elements: usize_of(number("table_elements", default.table_elements as u64)),
             instances: usize_of(number("instances", default.instances as u64)),
+            calls_per_instance: u32::try_from(number("calls_per_instance", default.calls_per_instance.into()))
+                .unwrap_or(u32::MAX),
             log_lines: u32::try_from(number("log_lines", default.log_lines.into())).unwrap_or(u32::MAX),
             log_bytes: usize_of(number("log_bytes", default.log_bytes as u64)),
             http_response_bytes: usize_of(number("http_response_bytes", default.http_response_bytes as u64)),

@@ -59,6 +59,7 @@ const PLUGIN_LIMITS: &Shape = &Section(&[
         },
     ),
     ("instances", &Integer { min: 1, max: 10_000 }),
+    ("calls_per_instance", COUNT),
     ("log_lines", COUNT),
     ("log_bytes", BYTES),
     ("http_response_bytes", BYTES),

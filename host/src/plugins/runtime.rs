@@ -16,6 +16,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use super::bindings::activity::ActivityPlugin;
 use super::bindings::extra::WithSecrets;
+use super::call::kept;
 use super::failure::Error;
 use super::guest::Guest;
 use super::settings::{KIB, MIB, Settings};
@@ -78,7 +79,7 @@ fn config() -> Config {
 }
 
 fn pooled_config(settings: &Settings) -> Config {
-    let calls = settings.concurrent_calls.saturating_add(SPARE_CALLS);
+    let calls = settings.concurrent_calls.saturating_add(SPARE_CALLS + kept::PLACES);
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(calls)
         .total_core_instances(calls.saturating_mul(CORE_INSTANCES_PER_CALL))

@@ -25,7 +25,7 @@ pub struct Config {
     pub headers: BTreeMap<String, Value>,
 }
 
-/// The plugin's settings in the host's configuration.
+/// The plugin's settings in the host's configuration: how the workers are set up.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -37,11 +37,20 @@ pub(crate) struct Settings {
     /// `global_keyprefix` of the workers' `result_backend_transport_options`.
     #[serde(default)]
     pub(crate) result_key_prefix: String,
+    /// The same where the workers of another connection are set up otherwise.
+    #[serde(default)]
+    connections: BTreeMap<String, Settings>,
 }
 
 const DEFAULT_QUEUE: &str = "celery";
 const DEFAULT_WORK_QUEUE: &str = "default";
 const DEFAULT_CONNECTION: &str = "celery";
+
+impl Settings {
+    pub(crate) fn of(&self, connection: &str) -> &Self {
+        self.connections.get(connection).unwrap_or(self)
+    }
+}
 
 impl Config {
     pub(crate) fn connection(&self) -> &str {
@@ -49,14 +58,14 @@ impl Config {
     }
 
     /// The task's own queue, else the one of its work queue, else the work queue's name.
-    pub(crate) fn queue(&self, settings: &Settings, work_queue: Option<&str>) -> String {
+    pub(crate) fn queue(&self, workers: &Settings, work_queue: Option<&str>) -> String {
         let own = self.queue.as_ref();
-        let mapped = || work_queue.and_then(|name| settings.queues.get(name));
+        let mapped = || work_queue.and_then(|name| workers.queues.get(name));
         if let Some(queue) = own.or_else(mapped) {
             return queue.clone();
         }
         match work_queue {
-            None | Some(DEFAULT_WORK_QUEUE) => settings
+            None | Some(DEFAULT_WORK_QUEUE) => workers
                 .default_queue
                 .clone()
                 .unwrap_or_else(|| DEFAULT_QUEUE.to_owned()),

@@ -39,7 +39,7 @@ pub struct State {
 impl Durable for Celery {
     const KIND: &'static str = "celery";
     const SUMMARY: &'static str = "Has a Celery worker run the task";
-    const CAPABILITIES: &'static [&'static str] = &["connection:celery"];
+    const CAPABILITIES: &'static [&'static str] = &["connection:*"];
     type Input = TaskInput<Map<String, Value>, Config>;
     type Output = Value;
     type State = State;
