@@ -40,6 +40,9 @@ use crate::store::{self, NewRun, Parent, Planned, Progress, SlotNews, Store};
 use mail::Mail;
 use shard::Shard;
 
+/// The kind that is asked what follows a failure, unless the settings name another.
+pub const POLICY: &str = "retry";
+
 /// What a run needs to know of the configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -70,7 +73,7 @@ impl Default for Settings {
         Self {
             result_bytes: 8 << 20,
             mapped_items: 10_000,
-            policy: "retry".to_owned(),
+            policy: POLICY.to_owned(),
             when_missing: WhenMissing::default(),
             sweep: Duration::from_secs(1),
         }
