@@ -193,6 +193,7 @@ fn connections(settings: &Settings) -> Vec<ConnectionSettings> {
             guard_ttl: one.guard_ttl,
             revoke_ttl: one.revoke_ttl,
             response_timeout: one.response_timeout,
+            lost_after: one.lost_after,
             ..ConnectionSettings::new(name.clone(), one.broker_url.clone())
         })
         .collect()

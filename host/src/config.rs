@@ -192,6 +192,8 @@ pub struct Connection {
     pub revoke_ttl: Duration,
     /// After this long without an answer the broker counts as away.
     pub response_timeout: Duration,
+    /// After how long without news it is asked where a message is; zero: never.
+    pub lost_after: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,7 @@ mod draft;
 mod events;
 mod live;
 mod log;
+mod lost;
 mod mail;
 mod outbox;
 mod plan;

@@ -387,6 +387,7 @@ impl<'a> Resolver<'a> {
             guard_ttl: self.seconds(&at("guard_ttl_seconds"), 7 * 86_400),
             revoke_ttl: self.seconds(&at("revoke_ttl_seconds"), 86_400),
             response_timeout: self.seconds(&at("response_timeout_seconds"), 10),
+            lost_after: self.seconds(&at("lost_after_seconds"), 60),
         }
     }
 

@@ -81,6 +81,7 @@ const CONNECTION: &Shape = &Section(&[
     ("guard_ttl_seconds", SECONDS),
     ("revoke_ttl_seconds", SECONDS),
     ("response_timeout_seconds", &Integer { min: 1, max: 3600 }),
+    ("lost_after_seconds", SECONDS),
 ]);
 
 pub(super) const ROOT: &Shape = &Section(&[

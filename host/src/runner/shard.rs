@@ -7,6 +7,7 @@ use std::time::Duration;
 use grepx_engine::{Definition, Event, FlowRunId, Json, NodeId, Outcome, Run, StateType, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::broker::Whereabouts;
 use crate::clock;
 use crate::store::{self, Created, NewRun, Planned};
 
@@ -16,7 +17,7 @@ use super::events::{self, Hands};
 use super::live::{Head, Live};
 use super::mail::{Answer, Done, Mail};
 use super::plan::Plan;
-use super::{Error, Runner, Triggered, World, admission, watchdog};
+use super::{Error, Runner, Triggered, World, admission, lost, watchdog};
 
 type Reply = oneshot::Sender<Result<(), Error>>;
 
@@ -138,6 +139,12 @@ impl Shard {
                 }
             }
             Mail::Explained { run, node, reason } => self.explained(run, node, reason),
+            Mail::Sought {
+                run,
+                node,
+                attempt,
+                whereabouts,
+            } => self.sought(run, node, attempt, whereabouts),
             Mail::Builds { reply } => {
                 let known = self.reloading.is_empty();
                 let builds = self.live.values().flat_map(|live| live.run.builds().cloned());
@@ -296,7 +303,8 @@ impl Shard {
 
     fn explained(&mut self, run: FlowRunId, node: NodeId, reason: Option<String>) {
         let Some(live) = self.live.get_mut(&run) else { return };
-        if !live.queued.contains_key(&node) || live.holds.get(&node) == reason.as_ref() {
+        let waits = live.queued.get(&node).is_some_and(|queued| !queued.taken);
+        if !waits || live.holds.get(&node) == reason.as_ref() {
             return;
         }
         match reason {
@@ -310,6 +318,13 @@ impl Shard {
         }
         live.draft.touch(node);
         self.dirty.push(run);
+    }
+
+    fn sought(&mut self, run: FlowRunId, node: NodeId, attempt: u32, whereabouts: Whereabouts) {
+        let Some(live) = self.live.get_mut(&run) else { return };
+        if let Some(lost) = lost::conclude(live, node, attempt, whereabouts) {
+            self.event(run, lost, None);
+        }
     }
 
     /// Takes a run into memory and does everything that is due.
@@ -410,6 +425,7 @@ impl Shard {
         self.sweeps = self.sweeps.wrapping_add(1);
         self.look(self.sweeps.is_multiple_of(FULL_SWEEP));
         watchdog::look(&self.world, &self.runner, self.live.values());
+        lost::look(&self.world, &self.runner, self.live.values_mut());
     }
 
     fn look(&mut self, all: bool) {

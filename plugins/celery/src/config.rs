@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use grepx_plugin_sdk::prelude::*;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A task's `task_config`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -23,6 +23,21 @@ pub struct Config {
     /// Headers beside the protocol's.
     #[serde(default)]
     pub headers: BTreeMap<String, Value>,
+    /// Instead of the settings'.
+    pub when_lost: Option<WhenLost>,
+}
+
+/// What becomes of an attempt whose message nobody has any more. It may have run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenLost {
+    /// It fails, and the retry policy may try again.
+    #[default]
+    Retry,
+    /// It fails, and nothing is tried again.
+    Fail,
+    /// A person decides.
+    Ask,
 }
 
 /// The plugin's settings in the host's configuration: how the workers are set up.
@@ -37,6 +52,8 @@ pub(crate) struct Settings {
     /// `global_keyprefix` of the workers' `result_backend_transport_options`.
     #[serde(default)]
     pub(crate) result_key_prefix: String,
+    /// For tasks that do not say it.
+    pub(crate) when_lost: Option<WhenLost>,
     /// The same where the workers of another connection are set up otherwise.
     #[serde(default)]
     connections: BTreeMap<String, Settings>,
@@ -97,6 +114,10 @@ pub(crate) fn input_schema() -> Value {
         },
         "shadow": described(text.clone(), "Name in the workers' logs"),
         "headers": { "type": "object", "maxProperties": 64, "description": "Further message headers" },
+        "when_lost": {
+            "enum": ["retry", "fail", "ask", null],
+            "description": "What becomes of the attempt when nobody has its message any more",
+        },
     });
     let mut schema = schema::task(json!({}), &[], config);
     schema["properties"]["name"] = json!({

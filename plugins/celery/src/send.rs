@@ -38,6 +38,7 @@ pub(crate) fn prepare(
         queue: config.queue(workers, ctx.work_queue()),
         connection: config.connection().to_owned(),
         result_key: result_key(&workers.result_key_prefix, id),
+        when_lost: config.when_lost.or(workers.when_lost).unwrap_or_default(),
         task,
     };
     let priority = config.priority;
