@@ -74,6 +74,8 @@ fn config() -> Config {
         // Files are compiled beside each other, and one that comes while the host works leaves
         // the other cores to the work.
         .parallel_compilation(false)
+        // Places in the component's code are shown to nobody, and take a third of the cache.
+        .generate_address_map(false)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16));
     config
 }
