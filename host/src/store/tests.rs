@@ -1,3 +1,5 @@
+mod power_loss;
+
 use grepx_engine::{Fact, StateType};
 use tempfile::TempDir;
 
@@ -106,7 +108,7 @@ async fn an_idempotency_key_creates_one_run() {
 async fn a_second_host_is_told_who_holds_the_directory() {
     let Fixture { store, dir, .. } = fixture().await;
     let refused = Store::open(&settings(dir.path())).expect_err("the first one holds it");
-    assert!(matches!(&refused, Error::Locked { holder, .. } if *holder == std::process::id().to_string()));
+    assert!(matches!(&refused, Error::Locked { holder, .. } if holder.process == Some(std::process::id())));
     drop(store);
     Store::open(&settings(dir.path())).expect("free again");
 }
