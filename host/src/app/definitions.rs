@@ -81,7 +81,8 @@ impl Live {
         let began = std::time::Instant::now();
         let (mut source, url) = (self.source.take(), self.url.clone());
         let plugins_now = Some(self.plugins.kinds().generation());
-        let force = plugins_now != self.checked_with || std::mem::take(&mut self.limits_owed);
+        // What could not be read is tried again until it can, whether it seems to have changed or not.
+        let force = plugins_now != self.checked_with || self.trouble.is_some() || std::mem::take(&mut self.limits_owed);
         let read = tokio::task::spawn_blocking(move || {
             let rows = read(&mut source, &url, force);
             (source, rows)
@@ -112,7 +113,8 @@ impl Live {
             plugins: self.plugins.clone(),
             lenient: true,
         };
-        let next = definitions::compile(rows, &kinds, &self.timings);
+        // Thousands of flows take their time: others go on meanwhile.
+        let next = tokio::task::block_in_place(|| definitions::compile(rows, &kinds, &self.timings));
         let before = self.catalog.load_full();
         tell(&before, &next, began.elapsed());
         if let Err(error) = self.store.sync_limits(limits(&next), deployment_limits(&next)).await {
