@@ -11,10 +11,11 @@ use super::mask::mask;
 use super::shape::{Found, Given};
 use super::{
     App, ConfigError, Connection, Database, Durability, Grants, Limits, LogFormat, Logging, Masked, Origin,
-    PluginLimits, Plugins, Prefect, ReportLine, Retention, Scheduler, SecretSource, Server, Settings, Store,
-    WhenMissing,
+    PluginLimits, Plugins, Prefect, ReportLine, Scheduler, SecretSource, Server, Settings, Store, WhenMissing,
 };
 use crate::yaml::{Mistake, Mistakes};
+
+mod retention;
 
 const MIB: u64 = 1 << 20;
 const API_URL: &str = "http://127.0.0.1:4200/api";
@@ -135,23 +136,6 @@ impl<'a> Resolver<'a> {
             host,
             port: port.as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(PORT),
             shutdown_grace: self.seconds(&["server", "shutdown_grace_seconds"], 30),
-        }
-    }
-
-    fn retention(&mut self) -> Retention {
-        let mut days = |key, default| {
-            let days = self.integer(&["retention", key], default);
-            Duration::from_secs(days.saturating_mul(86_400))
-        };
-        let (completed, failed) = (days("completed_days", 30), days("failed_days", 90));
-        let cancelled = days("cancelled_days", 30);
-        Retention {
-            enabled: self.flag(&["retention", "enabled"], true),
-            completed,
-            failed,
-            cancelled,
-            every: self.seconds(&["retention", "every_seconds"], 300),
-            rows_per_step: u32::try_from(self.integer(&["retention", "rows_per_step"], 500)).unwrap_or(500),
         }
     }
 

@@ -57,6 +57,12 @@ pub enum Error {
         #[source]
         source: Arc<rusqlite::Error>,
     },
+    #[error(
+        "the run store {} was moved, removed or replaced under the running grepx-host: put it back, or restart \
+         grepx-host to work with what is there now",
+        .path.display()
+    )]
+    Gone { path: PathBuf },
     #[error("another program keeps the run store locked: close it (a database browser, a backup) and try again")]
     Busy {
         #[source]
@@ -127,7 +133,7 @@ impl Error {
     pub const fn concerns_all(&self) -> bool {
         matches!(
             self,
-            Self::Full { .. } | Self::Disk { .. } | Self::Corrupt { .. } | Self::Busy { .. }
+            Self::Full { .. } | Self::Disk { .. } | Self::Gone { .. } | Self::Corrupt { .. } | Self::Busy { .. }
         )
     }
 

@@ -2,6 +2,7 @@
 //! page concern every change alike: they are told once when they begin and once when they end, and
 //! whoever wants to write can ask first.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,6 +16,8 @@ use super::Error;
 pub(super) struct Health {
     trouble: Arc<watch::Sender<Option<Trouble>>>,
     path: PathBuf,
+    /// Device and number of the file that was opened.
+    file: Option<(u64, u64)>,
 }
 
 /// Why nothing can be written now, and since when.
@@ -29,7 +32,17 @@ impl Health {
         Self {
             trouble: Arc::new(watch::Sender::new(None)),
             path: path.to_owned(),
+            file: identity(path),
         }
+    }
+
+    /// What is written to a file that has no name any more is lost with the process.
+    pub(super) fn still_there(&self) -> Result<(), Error> {
+        if identity(&self.path) == self.file {
+            return Ok(());
+        }
+        let path = self.path.clone();
+        Err(Error::Gone { path })
     }
 
     /// Why nothing can be written now.
@@ -95,6 +108,11 @@ impl Health {
             "the run store takes changes again: what was held goes on"
         );
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 #[cfg(test)]

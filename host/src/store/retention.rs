@@ -13,8 +13,8 @@ use super::writer::Writing;
 use super::{Error, Store};
 use crate::config::Retention;
 
-/// Rows of results that count like one other: they may be long.
-const RESULT_WEIGHT: u64 = 8;
+/// Bytes of what may be long that one step removes: each page of it is touched.
+const BYTES_AT_ONCE: i64 = 2 << 20;
 /// Flow runs that one step takes up at most.
 const RUNS_AT_ONCE: u64 = 50;
 /// Between two steps: others write.
@@ -34,6 +34,8 @@ const TABLES: [(&str, &str); 6] = [
     ("facts", "seq"),
     ("outbox", "id"),
 ];
+/// Columns that may be long.
+const LONG: [(&str, &str); 2] = [("results", "json"), ("facts", "fact")];
 
 /// Flow runs that ended before go; `None` keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -264,8 +266,10 @@ fn begun(sql: &Connection) -> Result<Vec<Vec<u8>>, Error> {
 /// False when rows are left.
 fn remove_rows(sql: &Connection, run: &[u8], mut left: u64, removed: &mut Removed) -> Result<bool, Error> {
     for (table, key) in TABLES {
-        let weight = if table == "results" { RESULT_WEIGHT } else { 1 };
-        let limit = left / weight;
+        let limit = match LONG.iter().find(|(long, _)| *long == table) {
+            Some((_, column)) => short_enough(sql, run, table, key, column, left)?,
+            None => left,
+        };
         let mut count = sql.prepare_cached(&format!(
             "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE run_id = ?1 LIMIT ?2)"
         ))?;
@@ -285,20 +289,39 @@ fn remove_rows(sql: &Connection, run: &[u8], mut left: u64, removed: &mut Remove
         let mut all = sql.prepare_cached(&format!("DELETE FROM {table} WHERE run_id = ?1"))?;
         let gone = all.execute([run])? as u64;
         removed.rows += gone;
-        left = left.saturating_sub(gone * weight);
+        left = left.saturating_sub(gone);
     }
     let mut over = sql.prepare_cached("DELETE FROM removals WHERE run_id = ?")?;
     over.execute([run])?;
     Ok(true)
 }
 
-/// Runs that have rows and are not there: found by steps from one run to the next, not by reading
+/// How many of the first rows one step may take; one at least, if any.
+fn short_enough(sql: &Connection, run: &[u8], table: &str, key: &str, column: &str, left: u64) -> Result<u64, Error> {
+    let mut lengths = sql.prepare_cached(&format!(
+        "SELECT octet_length({column}) FROM {table} WHERE run_id = ?1 ORDER BY {key} LIMIT ?2"
+    ))?;
+    let lengths = lengths.query_map(params![run, bounded(left)], |row| row.get::<_, i64>(0))?;
+    let (mut rows, mut bytes) = (0, 0);
+    for length in lengths {
+        bytes += length?;
+        if rows > 0 && bytes > BYTES_AT_ONCE {
+            return Ok(rows);
+        }
+        rows += 1;
+    }
+    Ok(rows.max(1).min(left))
+}
+
+/// Runs that have rows, are not there and are not being removed: found by steps from one run to the next, not by reading
 /// all of their rows.
 pub(super) fn orphans(sql: &Connection) -> Result<Vec<Vec<u8>>, Error> {
     let mut orphans = std::collections::BTreeSet::new();
     for (table, _) in TABLES {
         let mut next = sql.prepare(&format!("SELECT min(run_id) FROM {table} WHERE run_id > ?"))?;
-        let mut known = sql.prepare_cached("SELECT 1 FROM flow_runs WHERE id = ?")?;
+        let mut known = sql.prepare_cached(
+            "SELECT 1 FROM flow_runs WHERE id = ?1 UNION ALL SELECT 1 FROM removals WHERE run_id = ?1",
+        )?;
         let mut run: Vec<u8> = Vec::new();
         while let Some(found) = next.query_row([&run], |row| row.get::<_, Option<Vec<u8>>>(0))? {
             if !known.exists([&found])? {

@@ -194,7 +194,7 @@ impl Writer {
                 }
                 Err(error) if group.len() == 1 => return refuse(group, &error),
                 Err(_) => {
-                    for change in group.drain(..).collect::<Vec<_>>() {
+                    for change in std::mem::take(group) {
                         self.settle(&mut vec![change]);
                     }
                     return;
@@ -226,7 +226,8 @@ impl Writer {
             if self.health.damage().is_some() {
                 continue;
             }
-            match open::has_room(&self.connection, self.health.path()) {
+            let now = self.health.still_there();
+            match now.and_then(|()| open::has_room(&self.connection, self.health.path())) {
                 Ok(()) if group.is_empty() => {
                     self.pause = PAUSE_MIN;
                     self.health.ends();
@@ -244,6 +245,7 @@ impl Writer {
         if let Some(damage) = self.health.damage() {
             return Err(damage);
         }
+        self.health.still_there()?;
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -164,7 +164,7 @@ fn show(answer: &Value, arguments: &Gc) {
         ),
     ];
     if !arguments.dry_run {
-        rows.push(("rows", format!("{} removed", number("rows"))));
+        rows.push(("all in all", format!("{} rows removed", number("rows"))));
     }
     if arguments.vacuum {
         rows.push(("given back", size(number("bytes_given_back"))));

@@ -62,6 +62,20 @@ async fn a_store_that_takes_nothing_closes_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_taken_away_takes_no_changes_until_it_is_back() {
+    let Fixture { store, dir, .. } = fixture().await;
+    store.create(run(1), None, first(id(1))).await.expect("created");
+    let (path, away) = (dir.path().join(FILE_NAME), dir.path().join("away"));
+    std::fs::rename(&path, &away).expect("moved");
+    let held = store.submit(queued(1));
+    let trouble = store.troubled().await;
+    assert!(matches!(trouble, Error::Gone { .. }), "{trouble}");
+    std::fs::rename(&away, &path).expect("back");
+    held.await.expect("made");
+    assert_eq!(store.records(id(1)).await.expect("readable").len(), 2);
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_refused_with_what_to_do() {
     let Fixture { store, dir, .. } = fixture().await;
     store.create(run(1), None, first(id(1))).await.expect("created");

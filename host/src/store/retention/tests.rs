@@ -108,7 +108,7 @@ async fn one_step_takes_no_more_than_its_rows_and_the_next_start_goes_on() {
 
 #[tokio::test]
 async fn a_child_stays_with_its_live_parent_and_its_key_is_free_afterwards() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     store.create(run(1), None, first(id(1))).await.expect("created");
     let mut child = run(2);
     child.idempotency_key = Some("once".to_owned());
@@ -175,4 +175,28 @@ async fn free_pages_go_back_in_steps() {
     drop(store);
     let sound = super::super::check(dir.path()).expect("read");
     assert_eq!(sound, super::super::Found::Sound);
+}
+
+#[tokio::test]
+async fn a_step_takes_few_rows_where_they_are_long() {
+    let Fixture { store, dir: _dir, .. } = fixture().await;
+    store.create(run(1), None, first(id(1))).await.expect("created");
+    ended(&store, 1, StateType::Completed, 1, 4).await;
+    let long = json(&format!("{:?}", "x".repeat(3 << 20)));
+    let results = Commit {
+        results: (0..4).map(|n| (NodeId::task(n), long.clone())).collect(),
+        ..Commit::new(id(1))
+    };
+    store.commit(results).await.expect("kept");
+    let mut steps = 0;
+    while store
+        .write(|writing| remove(writing, CUTOFFS, 1_000))
+        .await
+        .expect("removed")
+        .more
+    {
+        steps += 1;
+    }
+    assert!((3..=5).contains(&steps), "{steps}");
+    assert_eq!(store.count_due(CUTOFFS).await.expect("counted"), 0);
 }
