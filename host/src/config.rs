@@ -45,6 +45,7 @@ pub struct Settings {
     /// Where the value of each secret is; read when plugins start.
     pub secrets: BTreeMap<String, SecretSource>,
     pub scheduler: Scheduler,
+    pub retention: Retention,
     pub limits: Limits,
     pub logging: Logging,
     report: Vec<ReportLine>,
@@ -202,6 +203,21 @@ pub struct Scheduler {
     pub enabled: bool,
     /// How often the definitions database is looked at.
     pub definitions_poll: Duration,
+}
+
+/// How long flow runs stay after they have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Whether they are removed by themselves; `gc` removes them in any case.
+    pub enabled: bool,
+    pub completed: Duration,
+    /// Failed and crashed.
+    pub failed: Duration,
+    pub cancelled: Duration,
+    /// How often they are looked for.
+    pub every: Duration,
+    /// Rows that one transaction removes.
+    pub rows_per_step: u32,
 }
 
 /// What a run may use up. A limit that is reached ends the task or the call with its name.

@@ -179,6 +179,9 @@ pub enum Error {
     Draining,
     #[error("nothing was changed, the run store did not take it")]
     Store(#[from] store::Error),
+    /// Asked for before the store stopped taking changes.
+    #[error("this is not kept yet, and done as soon as the run store takes changes again")]
+    Held(#[source] store::Error),
 }
 
 /// Handle to the shards. Cheap to clone.
@@ -291,6 +294,9 @@ impl Runner {
         if self.draining.is_cancelled() {
             return Err(Error::Draining);
         }
+        if let Some(trouble) = self.store.trouble() {
+            return Err(trouble.into());
+        }
         let now = crate::clock::now();
         self.keep_definition(&request.flow, now).await?;
         let definition = request.flow.definition.clone();
@@ -307,8 +313,7 @@ impl Runner {
             definition,
             reply,
         };
-        self.post(id, mail).await?;
-        answer.await.map_err(|_| Error::Draining)?
+        self.ask_for(id, mail, answer).await
     }
 
     /// Stops a flow run: what has not started never will, and what runs is told to stop.
@@ -346,8 +351,7 @@ impl Runner {
             payload,
             reply: Some(reply),
         };
-        self.post(run, mail).await?;
-        answer.await.map_err(|_| Error::Draining)?
+        self.ask_for(run, mail, answer).await
     }
 
     /// Takes no new work from now on and waits until what was taken is committed. Suspended work
@@ -387,8 +391,28 @@ impl Runner {
             event,
             reply: Some(reply),
         };
-        self.post(run, mail).await?;
-        answer.await.map_err(|_| Error::Draining)?
+        self.ask_for(run, mail, answer).await
+    }
+
+    /// Posts and waits for the answer, but not for a store that takes no changes.
+    async fn ask_for<T>(
+        &self,
+        run: FlowRunId,
+        mail: Mail,
+        answer: oneshot::Receiver<Result<T, Error>>,
+    ) -> Result<T, Error> {
+        if let Some(trouble) = self.store.trouble() {
+            return Err(trouble.into());
+        }
+        let answered = async {
+            self.post(run, mail).await?;
+            answer.await.map_err(|_| Error::Draining)?
+        };
+        tokio::select! {
+            biased;
+            answer = answered => answer,
+            trouble = self.store.troubled() => Err(Error::Held(trouble)),
+        }
     }
 
     /// The outcome of a command; nobody waits for what becomes of it.

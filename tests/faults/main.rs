@@ -1,38 +1,52 @@
-//! What goes wrong around the host, with real servers: it must neither lose a task, nor run one
-//! twice, nor stop what does not need the part that is away.
+//! What goes wrong around a host: its disk, its files, its database, its broker and the workers. The
+//! host says what it is, goes on with everything else, and heals by itself.
 
-mod redis;
-mod workers;
+#![allow(clippy::disallowed_methods, reason = "the tests do to databases what others do")]
 
-use grepx_tests::{Host, HostBuilder, RedisServer};
+mod backup;
+mod celery;
+mod disk;
+mod master;
+mod store;
 
-/// A deployment `flow/deployment` with one task `task` of this row, and `quiet/quiet`, which needs
-/// no Redis. Lost messages are looked for every second.
-fn host(redis: &RedisServer, task: &str) -> HostBuilder {
-    let row: String = task.lines().map(|line| format!("    {line}\n")).collect();
-    let flows = format!(
-        "prefect_work_pools: [{{name: pool}}]
-prefect_flows: [{{name: flow}}, {{name: quiet}}]
-prefect_tasks:
-  - {{name: still, flow_name: quiet, task_kind: noop}}
-  - name: task
-    flow_name: flow
-{row}prefect_deployments:
-  - {{name: deployment, flow_name: flow, work_pool_name: pool}}
-  - {{name: quiet, flow_name: quiet, work_pool_name: pool}}
-"
-    );
-    let url = redis.url();
-    let celery = format!("celery:\n  broker_url: {url}\n  result_backend: {url}\n  lost_after_seconds: 1");
-    Host::with(&flows).config(&celery)
+use grepx_tests::{Host, wait_for};
+use serde_json::{Value, json};
+
+/// Lines of the host's log with this text.
+fn told(host: &Host, text: &str) -> usize {
+    let output = host.process.as_ref().expect("it serves").output();
+    output.lines().filter(|line| line.contains(text)).count()
 }
 
-const NAME: &str = "flow/deployment";
-const QUIET: &str = "quiet/quiet";
+/// What `/api/ready` says while it is not ready.
+fn not_ready(host: &Host) -> String {
+    wait_for("a host that is not ready", || {
+        let (status, answer) = host.get("/ready");
+        (status == 503).then(|| answer["message"].as_str().unwrap_or_default().to_owned())
+    })
+}
 
-/// How often a task has run, by its own count.
-fn ran(redis: &RedisServer, name: &str) -> i64 {
-    let key = format!("ran:{name}");
-    let count = ::redis::Commands::get::<_, Option<i64>>(&mut redis.connect(), key);
-    count.expect("a count").unwrap_or(0)
+fn ready(host: &Host) {
+    wait_for("a host that is ready", || (host.get("/ready").0 == 200).then_some(()));
+}
+
+/// Flow runs of these state types.
+fn count(host: &Host, states: &[&str]) -> u64 {
+    let filter = match states {
+        [] => json!({}),
+        states => json!({"flow_runs": {"state": {"type": {"any_": states}}}}),
+    };
+    let (status, count) = host.post("/flow_runs/count", &filter);
+    assert_eq!(status, 200, "{count}");
+    count.as_u64().expect("a number")
+}
+
+fn deployment(host: &Host, name: &str) -> String {
+    let (status, deployment) = host.get(&format!("/deployments/name/{name}"));
+    assert_eq!(status, 200, "{deployment}");
+    deployment["id"].as_str().expect("an id").to_owned()
+}
+
+fn create(host: &Host, deployment: &str) -> (u16, Value) {
+    host.post(&format!("/deployments/{deployment}/create_flow_run"), &json!({}))
 }

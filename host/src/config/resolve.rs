@@ -15,6 +15,8 @@ use super::{
 };
 use crate::yaml::{Mistake, Mistakes};
 
+mod retention;
+
 const MIB: u64 = 1 << 20;
 const API_URL: &str = "http://127.0.0.1:4200/api";
 const PORT: u16 = 4200;
@@ -85,6 +87,7 @@ impl<'a> Resolver<'a> {
                 enabled: self.flag(&["scheduler", "enabled"], true),
                 definitions_poll: Duration::from_millis(self.integer(&["scheduler", "definitions_poll_ms"], 500)),
             },
+            retention: self.retention(),
             limits: self.limits(),
             logging: Logging {
                 format: match self.text(&["logging", "format"], "text").as_str() {

@@ -36,6 +36,7 @@ const SECONDS: &Shape = &Integer {
     min: 0,
     max: 10 * 366 * 86_400,
 };
+const DAYS: &Shape = &Integer { min: 0, max: 36_500 };
 const MILLISECONDS: &Shape = &Integer {
     min: 1,
     max: 86_400_000,
@@ -135,6 +136,17 @@ pub(super) const ROOT: &Shape = &Section(&[
                     max: 3_600_000,
                 },
             ),
+        ]),
+    ),
+    (
+        "retention",
+        &Section(&[
+            ("enabled", &Flag),
+            ("completed_days", DAYS),
+            ("failed_days", DAYS),
+            ("cancelled_days", DAYS),
+            ("every_seconds", &Integer { min: 1, max: 86_400 }),
+            ("rows_per_step", &Integer { min: 10, max: 100_000 }),
         ]),
     ),
     (

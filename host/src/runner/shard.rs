@@ -165,6 +165,10 @@ impl Shard {
         definition: Arc<Definition>,
         reply: oneshot::Sender<Result<Triggered, Error>>,
     ) {
+        if reply.is_closed() {
+            // Whoever asked has been told that the store takes nothing, or is gone.
+            return;
+        }
         if self.live.contains_key(&new.id) {
             // A planned time that has its run already.
             let _ = reply.send(Ok(Triggered::Existing(new.id)));
