@@ -234,14 +234,16 @@ impl Broker {
         connection.revoke(&revocation).await
     }
 
-    /// Takes back a task message. True: nobody had taken it, and it is gone. With the guard of a
-    /// publication that may not have been made, it will not be made any more either.
+    /// Takes back a task message. True: nobody had taken it, it is gone, and it will not be
+    /// published any more. Asked again it says the same. `published`: that is known of it;
+    /// otherwise a guard that nobody has set means that it never was.
     ///
     /// # Errors
     /// When the server could not be asked.
-    pub async fn withdraw(&self, message: &Message, guard: Option<&str>) -> Result<bool, SendError> {
+    pub async fn withdraw(&self, message: &Message, guard: &str, published: bool) -> Result<bool, SendError> {
         match self.connection(&message.connection)? {
-            Connection::Remote(remote) => remote.withdraw(message, guard).await,
+            Connection::Remote(remote) => remote.withdraw(message, guard, published).await,
+            // What another process had published is gone with it.
             Connection::Memory(memory) => Ok(memory.withdraw(message, guard)),
         }
     }
@@ -273,6 +275,13 @@ impl Broker {
     #[must_use]
     pub fn is_durable(&self, connection: &str) -> bool {
         !matches!(self.connections.get(connection), Some(Connection::Memory(_)))
+    }
+
+    /// Whether that holds for every connection.
+    #[must_use]
+    pub fn is_durable_everywhere(&self) -> bool {
+        let all = self.connections.values();
+        all.into_iter().all(|one| !matches!(one, Connection::Memory(_)))
     }
 
     /// All connections, by name.

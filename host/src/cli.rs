@@ -3,8 +3,8 @@
 //! Commands about runs talk to a server over its HTTP API, as any other client would; commands
 //! about definitions, configuration and plugin files work without one. Nothing but `out` prints.
 //!
-//! Absent on purpose: an own way to the run store (the server has it locked), and interaction:
-//! every command can run in a script.
+//! Absent on purpose: an own way to the run store beside `store verify` (the server has it locked),
+//! and interaction: every command can run in a script.
 
 mod arguments;
 mod client;
@@ -21,12 +21,12 @@ use clap::error::ErrorKind;
 
 use arguments::{
     Command, DeploymentCommand, DeploymentScheduleCommand, FlowCommand, FlowRunCommand, Global, PluginCommand,
-    ScheduleCommand, TaskRunCommand, WorkPoolCommand,
+    ScheduleCommand, StoreCommand, TaskRunCommand, WorkPoolCommand,
 };
 use client::Client;
 use commands::{
-    definitions, deployment, flow, flow_run, plugin, plugin_file, plugin_run, schedule, serve, settings, task_run,
-    upkeep, work_pool,
+    definitions, deployment, flow, flow_run, plugin, plugin_file, plugin_run, schedule, serve, settings, store,
+    task_run, upkeep, work_pool,
 };
 use exit::{Done, Exit};
 
@@ -88,6 +88,8 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Gc(arguments) => upkeep::gc(global, arguments),
         Command::Config(_) => settings::show(global),
         Command::Version => settings::version(json),
+        Command::Store(StoreCommand::Verify) => store::verify(global),
+        Command::Failpoints => store::failpoints(),
         Command::Schedule(ScheduleCommand::Preview(arguments)) => schedule::preview(global, arguments),
         Command::Plugin(PluginCommand::Ls) => plugin::ls(global),
         Command::Plugin(PluginCommand::Inspect { kind }) => plugin::inspect(global, kind),

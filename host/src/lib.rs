@@ -25,6 +25,7 @@ pub mod clock;
 pub mod config;
 pub mod definitions;
 pub mod expressions;
+mod failpoint;
 mod names;
 pub mod plugins;
 mod report;

@@ -23,6 +23,7 @@ mod outbox;
 mod plan;
 mod prepare;
 mod shard;
+mod verify;
 mod watchdog;
 
 use std::collections::HashSet;
@@ -35,11 +36,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::broker::{Broker, Notice};
 use crate::definitions::{Deployment, Flow};
+use crate::failpoint::{self, Point};
 use crate::plugins::Plugins;
 use crate::store::{self, NewRun, Parent, Planned, Progress, SlotNews, Store};
 
 use mail::Mail;
 use shard::Shard;
+
+pub use verify::{Difference, Verified, verify};
 
 /// The kind that is asked what follows a failure, unless the settings name another.
 pub const POLICY: &str = "retry";
@@ -245,15 +249,26 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
         settings: Arc::new(parts.settings),
         catalog: parts.catalog,
     };
+    let began = std::time::Instant::now();
     let mut live: Vec<Vec<live::Live>> = (0..count).map(|_| Vec::new()).collect();
-    for one in admission::read_back(&world).await? {
+    for one in admission::read_back(&world, count).await? {
         live[runner.shard_of(one.run.id())].push(one);
     }
+    // Before the shards work: what they add is sent by them, and nothing is sent from two places.
+    let sends = world.outbox.read_back().await?;
+    tracing::info!(
+        flow_runs = live.iter().map(Vec::len).sum::<usize>(),
+        sends = sends.len(),
+        milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "live flow runs read back"
+    );
+    failpoint::reach(Point::RunsRead);
     for (receiver, live) in receivers.into_iter().zip(live) {
         let shard = Shard::new(world.clone(), runner.clone(), receiver);
         crate::task::spawn("shard", shard.run(live));
     }
-    world.outbox.read_back().await?;
+    world.outbox.take_up(sends);
+    failpoint::reach(Point::OutboxTaken);
     crate::task::spawn("plugins", look_again(runner.clone(), world.plugins.changes()));
     crate::task::spawn("admissions", admission::deliver(runner.clone(), parts.admissions));
     crate::task::spawn(
@@ -321,7 +336,10 @@ impl Runner {
     /// # Errors
     /// When the run is not live.
     pub async fn cancel(&self, run: FlowRunId, reason: String) -> Result<(), Error> {
-        self.ask(run, Event::Cancel { reason }).await
+        failpoint::reach(Point::CancelAsked);
+        let answer = self.ask(run, Event::Cancel { reason }).await;
+        failpoint::reach(Point::CancelTaken);
+        answer
     }
 
     /// Lets nothing new start; what runs goes on.
@@ -351,7 +369,9 @@ impl Runner {
             payload,
             reply: Some(reply),
         };
-        self.ask_for(run, mail, answer).await
+        let answer = self.ask_for(run, mail, answer).await;
+        failpoint::reach(Point::SignalTaken);
+        answer
     }
 
     /// Takes no new work from now on and waits until what was taken is committed. Suspended work

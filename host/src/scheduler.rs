@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::definitions::{Catalog, Table};
+use crate::failpoint::{self, Point};
 use crate::runner::{self, Runner, Triggered};
 use crate::store::{self, ScheduleRow, Store};
 
@@ -38,6 +39,8 @@ const STEP_MS: i64 = 500;
 /// comes due meanwhile waits for it.
 const SCHEDULES_AT_ONCE: usize = 64;
 const PLANNED_AT_ONCE: usize = 256;
+/// Schedules of which one transaction notes that they have begun.
+const BEGUN_AT_ONCE: usize = 4_096;
 /// Pause before anything that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// Requests that wait for the scheduler.
@@ -242,6 +245,13 @@ impl Clockwork {
         for deployment in gone.paused {
             fire::withdraw(&self.parts, deployment).await;
         }
+        // Before anything fires: from here on a crash misses no instant.
+        for begun in gone.begun.chunks(BEGUN_AT_ONCE) {
+            let notes = begun
+                .iter()
+                .filter_map(|(id, known)| Some(self.roster.get(*id)?.note(*known)));
+            store.plan(notes.collect()).await?;
+        }
         if self.roster.len() != before || !self.synced {
             let milliseconds = to_ms(began.elapsed());
             tracing::info!(schedules = self.roster.len(), milliseconds, "schedules in force");
@@ -290,7 +300,10 @@ impl Clockwork {
         if plans.is_empty() {
             return;
         }
-        if let Err(error) = self.parts.store.plan(plans).await {
+        failpoint::reach(Point::BeforePlan);
+        let planned = self.parts.store.plan(plans).await;
+        failpoint::reach(Point::AfterPlan);
+        if let Err(error) = planned {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "planned runs could not be written down; it is tried again"

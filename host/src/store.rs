@@ -47,6 +47,7 @@ use readers::Readers;
 use writer::{Change, Writing};
 
 pub use backup::{BackupError, Copied, backup, restore};
+pub use boot::Share;
 pub use check::Found;
 pub use error::Error;
 pub use filter::{Choice, FlowRunFilter, FlowRunSort, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text};

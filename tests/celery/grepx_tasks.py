@@ -99,6 +99,38 @@ def die():
     os.kill(os.getpid(), 9)
 
 
+def tried(task, run):
+    """One execution of one attempt: a second one counts to 2."""
+    return count(f"attempt:{run}:{task.request.id}")
+
+
+@app.task(name="crash.once", bind=True)
+def once(self, run, seconds=0, number=0):
+    tried(self, run)
+    time.sleep(seconds)
+    return number
+
+
+@app.task(name="crash.flaky", bind=True)
+def flaky_once(self, run):
+    tried(self, run)
+    if counters.incr(f"tries:{run}") == 1:
+        raise ConnectionError("the first attempt fails")
+
+
+MOST = "if tonumber(ARGV[1]) > tonumber(redis.call('GET', KEYS[1]) or '0') then redis.call('SET', KEYS[1], ARGV[1]) end"
+
+
+@app.task(name="crash.gauged", bind=True)
+def gauged(self, run, gauge, seconds=0.1):
+    tried(self, run)
+    counters.eval(MOST, 1, f"most:{gauge}", counters.incr(f"live:{gauge}"))
+    try:
+        time.sleep(seconds)
+    finally:
+        counters.decr(f"live:{gauge}")
+
+
 @app.task(name="tests.count")
 def counted(number):
     count("counted")

@@ -260,14 +260,41 @@ impl Host {
     /// # Panics
     /// When it does not serve.
     pub fn serve_under(&mut self, starter: &[&str]) {
-        let command = self.command(starter, &["serve", "--port", "0", "--set", "logging.format=json"]);
+        self.spawn_under(starter, &[]);
+        assert!(self.comes_up(), "the host ended: {}", self.output());
+    }
+
+    /// Starts to serve, with these variables in its environment, and waits for nothing.
+    pub fn spawn(&mut self, environment: &[(&str, &str)]) {
+        self.spawn_under(&[], environment);
+    }
+
+    fn spawn_under(&mut self, starter: &[&str], environment: &[(&str, &str)]) {
+        let mut command = self.command(starter, &["serve", "--port", "0", "--set", "logging.format=json"]);
+        command.envs(environment.iter().copied());
         let log = self.folder().join(format!("serve-{}.log", uuid::Uuid::now_v7()));
-        let mut process = Process::start(command, &log);
-        let line = process.wait_for_line("\"serving\"");
+        self.process = Some(Process::start(command, &log));
+    }
+
+    /// Waits until it serves; false when it ends before.
+    ///
+    /// # Panics
+    /// When neither comes about.
+    pub fn comes_up(&mut self) -> bool {
+        let process = self.process.as_mut().expect("it was started");
+        let Some(line) = process.line_before_end("\"serving\"") else {
+            return false;
+        };
         let line: Value = serde_json::from_str(&line).expect("the log is JSON");
         let address = line["address"].as_str().expect("the line has the address");
         self.url = format!("http://{address}/api");
-        self.process = Some(process);
+        true
+    }
+
+    /// What the process has printed so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.process.as_ref().map(Process::output).unwrap_or_default()
     }
 
     /// Ends the process as a crash would.
@@ -327,6 +354,13 @@ impl Host {
     pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let answer = self.agent.post(format!("{}{path}", self.url)).send_json(body);
         read(answer)
+    }
+
+    /// As `post`; `None` when nobody answers, or not to the end.
+    #[must_use]
+    pub fn try_post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        let answer = self.agent.post(format!("{}{path}", self.url)).send_json(body);
+        try_read(answer).ok()
     }
 
     /// # Panics
@@ -434,13 +468,12 @@ impl Host {
 }
 
 fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, Value) {
-    let mut answer = answer.unwrap_or_else(|error| panic!("the host does not answer: {error}"));
-    let text = answer
-        .body_mut()
-        .with_config()
-        .limit(64 << 20)
-        .read_to_string()
-        .expect("a body");
+    try_read(answer).unwrap_or_else(|error| panic!("the host does not answer: {error}"))
+}
+
+fn try_read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<(u16, Value), ureq::Error> {
+    let mut answer = answer?;
+    let text = answer.body_mut().with_config().limit(64 << 20).read_to_string()?;
     let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    (answer.status().as_u16(), value)
+    Ok((answer.status().as_u16(), value))
 }

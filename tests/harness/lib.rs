@@ -39,14 +39,19 @@ pub fn provided(variable: &str) -> PathBuf {
 ///
 /// # Panics
 /// When there is none within [`PATIENCE`].
-pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    wait_at_most(PATIENCE, ask).unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain for {what}"))
+}
+
+/// Asks again and again until there is an answer, or until `time` is over.
+pub fn wait_at_most<T>(time: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask() {
-            return answer;
+            return Some(answer);
         }
-        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for {what}");
-        pause(Duration::from_millis(20));
+        let left = time.checked_sub(start.elapsed())?;
+        pause(left.min(Duration::from_millis(20)));
     }
 }
 

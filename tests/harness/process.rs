@@ -48,16 +48,31 @@ impl Process {
     /// # Panics
     /// When the process ends before, or the line does not come.
     pub fn wait_for_line(&mut self, text: &str) -> String {
+        let Some(line) = self.line_before_end(text) else {
+            panic!("the process ended before it said {text:?}:\n{}", self.output());
+        };
+        line
+    }
+
+    /// Waits for a line with `text`; `None` when the process ends without it.
+    ///
+    /// # Panics
+    /// When neither comes about.
+    pub fn line_before_end(&mut self, text: &str) -> Option<String> {
         wait_for(text, || {
+            let ended = self.ended().is_some();
             let output = self.output();
-            if let Some(line) = output.lines().find(|line| line.contains(text)) {
-                return Some(line.to_owned());
-            }
-            if let Some(status) = self.child.try_wait().expect("its status") {
-                panic!("the process ended ({status}) before it said {text:?}:\n{output}");
-            }
-            None
+            let line = output.lines().find(|line| line.contains(text)).map(str::to_owned);
+            (line.is_some() || ended).then_some(line)
         })
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("its status")
     }
 
     /// Sends a signal by name: `TERM`, `INT`, `KILL`, `STOP`, `CONT`.

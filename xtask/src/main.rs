@@ -52,6 +52,14 @@ enum Command {
         #[arg(default_value = "runs")]
         what: String,
     },
+    /// Kill the host again and again under load, at random instants and failpoints, and judge what it leaves
+    Torture {
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+        minutes: u64,
+        /// Repeats a series [default: another one each time]
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Check the rules of the house that the compiler does not know
     Tidy {
         /// Check another checkout
@@ -81,6 +89,7 @@ fn run(command: Command) -> Result<()> {
         Command::Up(args) => up::run(&Workspace::find()?, &args),
         Command::Test { args } => suite::run(&Workspace::find()?, &args),
         Command::Bench { what } => suite::bench(&Workspace::find()?, &what),
+        Command::Torture { minutes, seed } => suite::torture(&Workspace::find()?, minutes, seed),
         Command::Tidy { root: Some(root) } => tidy::run(&root),
         Command::Tidy { root: None } => tidy::run(&workspace::root()),
         Command::RunWhenReady(args) => up::trigger::run(&args),

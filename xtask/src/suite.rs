@@ -99,6 +99,30 @@ fn finish(tally: &Tally) -> Result<()> {
     }
 }
 
+/// The long form of `tests/crash`; it prints a table, and fails on any violation.
+pub(crate) fn torture(workspace: &Workspace, minutes: u64, seed: Option<u64>) -> Result<()> {
+    components::wasm_target()?;
+    needs::redis()?;
+    let venv = needs::venv(workspace)?;
+    components::build(workspace)?;
+    let guests = components::build_guests(workspace)?;
+    shell::run(workspace.cargo().args(["build", "--workspace", "--all-targets"]))?;
+    let mut test = workspace.cargo();
+    test.args(["test", "--quiet", "--workspace", "--test", "crash", "--"]);
+    test.args(["--ignored", "--exact", "torture::torture", "--nocapture"]);
+    test.env("GREPX_TORTURE_MINUTES", minutes.to_string());
+    test.env(
+        "GREPX_TORTURE_SEED",
+        seed.unwrap_or_else(|| std::process::id().into()).to_string(),
+    );
+    environment(&mut test, workspace, &venv, &guests);
+    // Cargo's own code for a failed test is another one.
+    shell::run(&mut test).map_err(|error| match error.downcast_ref() {
+        Some(Exit(_)) => Exit(1).into(),
+        None => error,
+    })
+}
+
 /// Prints figures of the release binary; `what` is an example of `tests/`.
 pub(crate) fn bench(workspace: &Workspace, what: &str) -> Result<()> {
     if what == "plugins" {

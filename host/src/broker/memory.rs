@@ -98,8 +98,8 @@ impl Memory {
         })
     }
 
-    pub(crate) fn withdraw(&self, message: &Message, guard: Option<&str>) -> bool {
-        lock(&self.state).withdraw(&message.body, guard)
+    pub(crate) fn withdraw(&self, message: &Message, guard: &str) -> bool {
+        lock(&self.state).withdraw(message.meta.get("task-id").map(String::as_str), &message.body, guard)
     }
 
     /// As workers do it: a task that has not started is REVOKED at once, also one that is not

@@ -42,6 +42,19 @@ if redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then
 end
 return 0";
 
+/// Whoever sets the guard first decides: a message whose guard says `withdrawn` is not published.
+/// One call, and its answer stands in the guard, so that a crash in between changes nothing.
+const WITHDRAW: &str = r"
+local guard = redis.call('GET', KEYS[1])
+if guard == 'withdrawn' then
+  return 1
+end
+if (guard or ARGV[3] == '1') and redis.call('LREM', KEYS[2], 1, ARGV[2]) == 0 then
+  return 0
+end
+redis.call('SET', KEYS[1], 'withdrawn', 'EX', ARGV[1])
+return 1";
+
 pub(crate) struct Remote {
     pub(crate) settings: ConnectionSettings,
     pub(crate) deliveries: Arc<Deliveries>,
@@ -50,6 +63,7 @@ pub(crate) struct Remote {
     health: Arc<Health>,
     mailbox: Mailbox,
     publish: redis::Script,
+    withdraw: redis::Script,
     /// The server answers with errors; logged once until a command succeeds.
     refusing: AtomicBool,
     inspection: InspectionCache,
@@ -82,6 +96,7 @@ impl Remote {
             health,
             mailbox,
             publish: redis::Script::new(PUBLISH),
+            withdraw: redis::Script::new(WITHDRAW),
             refusing: AtomicBool::new(false),
             inspection: InspectionCache::default(),
             deliveries,
@@ -124,27 +139,18 @@ impl Remote {
         format!("{}grepx:guard:{guard}", self.settings.layout.key_prefix)
     }
 
-    pub(crate) async fn withdraw(&self, message: &Message, guard: Option<&str>) -> Result<bool, SendError> {
+    pub(crate) async fn withdraw(&self, message: &Message, guard: &str, published: bool) -> Result<bool, SendError> {
         let list = self.list(message)?;
         let mut connection = self.connected()?;
-        if let Some(guard) = guard {
-            // Whoever sets the guard first decides: then it has not been published, and never will be.
-            let mut command = redis::cmd("SET");
-            command
-                .arg(self.guard_key(guard))
-                .arg("1")
-                .arg("NX")
-                .arg("EX")
-                .arg(self.settings.guard_ttl.as_secs());
-            let set: Option<String> = self.answered(command.query_async(&mut connection).await)?;
-            if set.is_some() {
-                return Ok(true);
-            }
-        }
-        let mut command = redis::cmd("LREM");
-        command.arg(list).arg(1).arg(message.body.as_ref());
-        let removed: u64 = self.answered(command.query_async(&mut connection).await)?;
-        Ok(removed > 0)
+        let mut invocation = self.withdraw.prepare_invoke();
+        invocation
+            .key(self.guard_key(guard))
+            .key(list)
+            .arg(self.settings.guard_ttl.as_secs())
+            .arg(message.body.as_ref())
+            .arg(u8::from(published));
+        let withdrawn: u64 = self.answered(invocation.invoke_async(&mut connection).await)?;
+        Ok(withdrawn > 0)
     }
 
     pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<u64, SendError> {

@@ -57,9 +57,15 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Remove flow runs that ended long ago, check the run store, make it smaller
     Gc(Gc),
+    /// Look after the run store
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// List the points at which a test can let a debug build die
+    #[command(hide = true)]
+    Failpoints,
     /// Show the version
     Version,
 }
@@ -382,6 +388,12 @@ pub(crate) struct PluginRun {
     /// What a reply or a child run of that command's key brings
     #[arg(long, value_name = "KEY=JSON", value_parser = pair)]
     pub(crate) answer: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Replay the log of every flow run and compare it with what is shown; no host may be serving
+    Verify,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,6 +11,7 @@ pub(crate) mod schedule;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod start;
+pub(crate) mod store;
 pub(crate) mod task_run;
 pub(crate) mod upkeep;
 pub(crate) mod watch;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use grepx_engine::{Event, FlowRunId, Run};
 use tokio::sync::mpsc;
 
-use crate::store::{self, LiveRun, SlotNews};
+use crate::store::{self, LiveRun, Share, SlotNews};
 
 use super::live::{Head, Live};
 use super::mail::Mail;
@@ -17,9 +17,25 @@ use super::{Runner, World};
 
 const RELOAD_PAUSE: Duration = Duration::from_secs(2);
 
-/// Every run that has not ended, folded from its log.
-pub(crate) async fn read_back(world: &World) -> Result<Vec<Live>, store::Error> {
-    let mut stored = world.store.live_runs();
+/// Every run that has not ended, folded from its log; each share is read and folded by itself.
+pub(crate) async fn read_back(world: &World, shares: usize) -> Result<Vec<Live>, store::Error> {
+    let shares = Share::split(shares).into_iter().map(|share| {
+        let world = world.clone();
+        crate::task::spawn("read-back", async move { read_share(&world, share).await })
+    });
+    let mut all = Vec::new();
+    for share in shares.collect::<Vec<_>>() {
+        match share.await {
+            Ok(Some(read)) => all.extend(read?),
+            // It has panicked, which is logged.
+            Ok(None) | Err(_) => return Err(store::Error::Closed),
+        }
+    }
+    Ok(all)
+}
+
+async fn read_share(world: &World, share: Share) -> Result<Vec<Live>, store::Error> {
+    let mut stored = world.store.live_runs(share);
     let mut plans: HashMap<String, Arc<Plan>> = HashMap::new();
     let mut all = Vec::new();
     while let Some(one) = stored.recv().await {
@@ -37,7 +53,7 @@ pub(crate) async fn read_back(world: &World) -> Result<Vec<Live>, store::Error> 
     Ok(all)
 }
 
-fn live(plans: &mut HashMap<String, Arc<Plan>>, stored: LiveRun) -> Result<Live, store::Error> {
+pub(crate) fn live(plans: &mut HashMap<String, Arc<Plan>>, stored: LiveRun) -> Result<Live, store::Error> {
     let digest = stored.run.definition.clone();
     let plan = match plans.get(&digest) {
         Some(plan) => plan.clone(),

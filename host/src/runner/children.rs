@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use crate::definitions::Deployment;
+use crate::failpoint::{self, Point};
 use crate::store::{
     self, Choice, FlowRun, FlowRunFilter, FlowRunSort, Page, Parent, Store, TaskRunFilter, TaskRunSort,
 };
@@ -141,7 +142,10 @@ async fn begin(
         let message = format!("{DEPTH_MAX} flow runs stand above this one already: does a flow run itself?");
         return Ok(Err(TaskError::new(ErrorClass::Permanent, "too-deep", message)));
     }
-    let (Triggered::New(run) | Triggered::Existing(run)) = runner.trigger(request).await? else {
+    failpoint::reach(Point::BeforeChild);
+    let triggered = runner.trigger(request).await?;
+    failpoint::reach(Point::AfterChild);
+    let (Triggered::New(run) | Triggered::Existing(run)) = triggered else {
         let message = "the deployment is busy and skips runs then".to_owned();
         return Ok(Err(TaskError::new(ErrorClass::Permanent, "skipped", message)));
     };
@@ -255,6 +259,7 @@ pub(crate) fn ended(world: &World, runner: &Runner, run: FlowRunId) {
             return;
         };
         if let Some(parent) = &child.run.parent {
+            failpoint::reach(Point::ChildEnded);
             tell(&world, &runner, parent, &child).await;
         }
     });

@@ -3,6 +3,7 @@
 use grepx_engine::FlowRunId;
 use tokio::sync::mpsc;
 
+use crate::failpoint::{self, Point};
 use crate::store::{Receipt, SendId};
 
 use super::draft::After;
@@ -17,6 +18,7 @@ pub(crate) async fn follow(runner: Runner, world: World, mut waiting: mpsc::Unbo
     while let Some((receipt, run, after)) = waiting.recv().await {
         match receipt.await {
             Ok(ids) => {
+                failpoint::reach(Point::Committed);
                 for reply in after.replies {
                     let _ = reply.send(Ok(()));
                 }

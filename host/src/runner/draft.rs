@@ -182,7 +182,7 @@ fn run_state(live: &Live) -> RunState {
     }
 }
 
-fn task_row(live: &Live, node: NodeId, input: Option<&Json>, results: &[(NodeId, Json)]) -> Option<TaskRow> {
+pub(crate) fn task_row(live: &Live, node: NodeId, input: Option<&Json>, results: &[(NodeId, Json)]) -> Option<TaskRow> {
     let run = &live.run;
     let task = live.plan.definition.task(node.task);
     let state = run.node_state(node)?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use grepx_engine::{Due, ErrorClass, Event, Fact, Mark, NodeId, Op, Outcome, Record, Rejected, TaskError, Timestamp};
 
 use crate::broker::{Broker, SendError, Waiter};
+use crate::failpoint::{self, Point};
 
 use super::live::{Live, Queued, Watched, Work};
 use super::mail::{Answer, Done, Mail};
@@ -101,11 +102,12 @@ impl Hands {
             }
             return;
         }
-        let (node, work) = match due {
-            Due::Prepare { node } => (*node, Work::Prepare),
-            Due::Call { node, .. } => (*node, Work::Call),
-            Due::Judge { node, .. } => (*node, Work::Judge),
-            Due::Stop { node, .. } => (*node, Work::Stop),
+        let (node, work, before, after) = match due {
+            Due::Prepare { node } => (*node, Work::Prepare, Point::BeforePrepare, Point::AfterPrepare),
+            Due::Call { node, step: 0, .. } => (*node, Work::Call, Point::BeforeStart, Point::AfterStart),
+            Due::Call { node, .. } => (*node, Work::Call, Point::BeforeResume, Point::AfterResume),
+            Due::Judge { node, .. } => (*node, Work::Judge, Point::BeforeJudge, Point::AfterJudge),
+            Due::Stop { node, .. } => (*node, Work::Stop, Point::BeforeStop, Point::AfterStop),
             Due::Slot | Due::Watch { .. } => return,
         };
         if work == Work::Stop {
@@ -125,7 +127,9 @@ impl Hands {
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
         let (run, runner) = (live.id(), self.runner.clone());
         let handle = crate::task::spawn("work", async move {
+            failpoint::reach(before);
             let (answer, logs) = future.await;
+            failpoint::reach(after);
             let done = Done {
                 run,
                 node,

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::broker::{Broker, Notice, RevocationEnd, SendError};
+use crate::failpoint::{self, Point};
 use crate::store::{self, NewSend, OpenSend, Parent, SendId, Store};
 
 use super::mail::Mail;
@@ -22,6 +23,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 const PAGE: u32 = 1_000;
 
 type Key = (FlowRunId, NodeId, u32, String);
+
+/// Open sends of an earlier host, by attempt.
+pub(crate) type Left = BTreeMap<(FlowRunId, NodeId, u32), Vec<OpenSend>>;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Outbox(Arc<Inner>);
@@ -78,6 +82,14 @@ impl Send {
     }
 }
 
+/// How a withdrawal ended.
+struct Withdrawal {
+    /// What the outbox may forget.
+    rows: Vec<SendId>,
+    /// Nobody has taken the message, and nobody will.
+    nobody_has_it: bool,
+}
+
 impl Outbox {
     pub(crate) fn new(store: Store, broker: Broker, runner: Runner) -> Self {
         Self(Arc::new(Inner {
@@ -90,12 +102,14 @@ impl Outbox {
         }))
     }
 
-    /// Takes up what was not sent when the host stopped, and what a broker without memory has lost.
-    pub(crate) async fn read_back(&self) -> Result<(), store::Error> {
-        let mut attempts: BTreeMap<(FlowRunId, NodeId, u32), Vec<OpenSend>> = BTreeMap::new();
+    /// What was open when the host stopped. What was sent is of interest only where the broker may
+    /// have lost it.
+    pub(crate) async fn read_back(&self) -> Result<Left, store::Error> {
+        let mut attempts = Left::new();
+        let sent_too = !self.0.broker.is_durable_everywhere();
         let mut after = SendId(0);
         loop {
-            let page = self.0.store.open_sends(after, PAGE).await?;
+            let page = self.0.store.open_sends(after, PAGE, sent_too).await?;
             let Some(last) = page.last() else { break };
             after = last.id;
             for open in page {
@@ -105,14 +119,18 @@ impl Outbox {
                     .push(open);
             }
         }
-        for sends in attempts.into_values() {
-            self.take_up(sends);
+        Ok(attempts)
+    }
+
+    /// Takes up what was not sent when the host stopped, and what a broker without memory has lost.
+    pub(crate) fn take_up(&self, left: Left) {
+        for sends in left.into_values() {
+            self.take_up_attempt(sends);
         }
-        Ok(())
     }
 
     /// The open sends of one attempt. What is to be withdrawn is not sent first.
-    fn take_up(&self, sends: Vec<OpenSend>) {
+    fn take_up_attempt(&self, sends: Vec<OpenSend>) {
         let withdrawn: BTreeSet<String> = sends
             .iter()
             .filter_map(|open| match &open.op {
@@ -173,18 +191,31 @@ impl Outbox {
 
     async fn carry_out(&self, sends: Vec<Send>) {
         let (mut cancels, mut withdrawn) = (0_u32, 0_u32);
+        // Rows that are done go together: a revocation without the withdrawal beside it would be
+        // repeated, after a restart, towards workers that have never heard of the task.
+        let mut over = Vec::new();
         for send in &sends {
             match &send.new.op {
                 Op::Enqueue(message) => self.enqueue(send, message).await,
-                // Nobody has what is to be revoked, and nobody will get it.
-                Op::Broadcast(_) if cancels > 0 && cancels == withdrawn => self.done(send.id).await,
-                Op::Broadcast(message) => self.broadcast(send, message).await,
                 Op::Cancel(key) => {
                     cancels += 1;
-                    withdrawn += u32::from(self.withdraw(send, key).await);
+                    if let Some(end) = self.withdraw(send, key).await {
+                        over.extend(end.rows);
+                        withdrawn += u32::from(end.nobody_has_it);
+                    }
                 }
-                Op::TimerAt(_) | Op::Reply { .. } | Op::Signal(_) | Op::StartFlow(_) => self.done(send.id).await,
+                // Nobody has what is to be revoked, and nobody will get it.
+                Op::Broadcast(_) if cancels > 0 && cancels == withdrawn => over.push(send.id),
+                Op::Broadcast(message) => {
+                    self.done(std::mem::take(&mut over)).await;
+                    self.broadcast(send, message).await;
+                }
+                Op::TimerAt(_) | Op::Reply { .. } | Op::Signal(_) | Op::StartFlow(_) => over.push(send.id),
             }
+        }
+        self.done(over).await;
+        if cancels > 0 {
+            failpoint::reach(Point::StopDone);
         }
         if let Some(first) = sends.first() {
             self.active().remove(&first.key(&first.new.key));
@@ -195,8 +226,10 @@ impl Outbox {
         let guard = send.guard();
         let mut told = false;
         loop {
+            failpoint::reach(Point::BeforePublish);
             match self.0.broker.enqueue(message, &guard).await {
                 Ok(()) => {
+                    failpoint::reach(Point::AfterPublish);
                     if told {
                         self.explain(send, None).await;
                     }
@@ -206,6 +239,7 @@ impl Outbox {
                             "a send could not be marked; it is guarded against repetition"
                         );
                     }
+                    failpoint::reach(Point::AfterMark);
                     return;
                 }
                 Err(error) if error.is_transient() => {
@@ -230,11 +264,11 @@ impl Outbox {
         loop {
             match self.0.broker.broadcast(message).await {
                 // Repeated by the broker until it is settled; then the row goes.
-                Ok(_) => return self.done(send.id).await,
+                Ok(_) => return self.done(vec![send.id]).await,
                 Err(error) if error.is_transient() => self.pause().await,
                 Err(error) => {
                     tracing::warn!(run = %send.run, %error, "a message to the workers cannot be sent");
-                    return self.done(send.id).await;
+                    return self.done(vec![send.id]).await;
                 }
             }
         }
@@ -245,39 +279,46 @@ impl Outbox {
         let place = (message.connection.clone(), key.to_owned());
         self.revoking().insert(place.clone(), send.id);
         loop {
-            match self.0.broker.broadcast(message).await {
+            failpoint::reach(Point::BeforeRevoke);
+            let published = self.0.broker.broadcast(message).await;
+            failpoint::reach(Point::AfterRevoke);
+            match published {
                 // Too many are being repeated: this one has not been taken yet.
                 Err(SendError::Full { .. }) => self.pause().await,
                 Err(error) if !error.is_transient() => {
                     tracing::warn!(run = %send.run, %error, "a revocation cannot be sent");
                     self.revoking().remove(&place);
-                    return self.done(send.id).await;
+                    return self.done(vec![send.id]).await;
                 }
                 Ok(_) | Err(_) => return,
             }
         }
     }
 
-    /// Takes back a message. True when certainly nobody has it or will get it.
-    async fn withdraw(&self, send: &Send, key: &str) -> bool {
+    /// Takes back a message, or stops a flow run. `None` when that is left to the next start.
+    async fn withdraw(&self, send: &Send, key: &str) -> Option<Withdrawal> {
         let under_way = self.active().remove(&send.key(key));
         if let Some(handle) = under_way {
             handle.abort();
         }
         let (run, node, attempt) = (send.run, send.new.node, send.new.attempt);
         let original = self.0.store.find_send(run, node, attempt, key.to_owned()).await;
-        let withdrawn = match original {
+        let mut end = Withdrawal {
+            rows: vec![send.id],
+            nobody_has_it: false,
+        };
+        match original {
             Ok(Some(found)) => {
-                let withdrawn = match &found.op {
-                    Op::Enqueue(message) => {
-                        let original = Send::from(found.clone());
-                        self.take_back(message, &original.guard(), found.sent_at.is_some())
-                            .await
-                    }
-                    _ => false,
-                };
-                self.done(found.id).await;
-                withdrawn
+                if let Op::Enqueue(message) = &found.op {
+                    let original = Send::from(found.clone());
+                    failpoint::reach(Point::BeforeWithdraw);
+                    end.nobody_has_it = self
+                        .take_back(message, &original.guard(), found.sent_at.is_some())
+                        .await;
+                    failpoint::reach(Point::AfterWithdraw);
+                }
+                end.rows.push(found.id);
+                Some(end)
             }
             // It was no message: maybe a flow run.
             Ok(None) => {
@@ -287,19 +328,13 @@ impl Outbox {
                     attempt,
                     key: key.to_owned(),
                 };
-                if !self.stop_child(&parent).await {
-                    return false;
-                }
-                false
+                self.stop_child(&parent).await.then_some(end)
             }
-            // The row stays for the next start.
             Err(error) => {
                 tracing::warn!(%run, error = &error as &dyn std::error::Error, "a command is not withdrawn yet");
-                return false;
+                None
             }
-        };
-        self.done(send.id).await;
-        withdrawn
+        }
     }
 
     /// False when that is left to the next start of the host.
@@ -318,9 +353,8 @@ impl Outbox {
     }
 
     async fn take_back(&self, message: &Message, guard: &str, published: bool) -> bool {
-        let guard = (!published).then_some(guard);
         loop {
-            match self.0.broker.withdraw(message, guard).await {
+            match self.0.broker.withdraw(message, guard, published).await {
                 Ok(withdrawn) => return withdrawn,
                 Err(error) if error.is_transient() => self.pause().await,
                 Err(_) => return false,
@@ -332,11 +366,14 @@ impl Outbox {
         let _ = tokio::time::timeout(PAUSE, self.0.up.notified()).await;
     }
 
-    async fn done(&self, id: SendId) {
-        if let Err(error) = self.0.store.drop_sends(vec![id]).await {
+    async fn done(&self, ids: Vec<SendId>) {
+        if ids.is_empty() {
+            return;
+        }
+        if let Err(error) = self.0.store.drop_sends(ids).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "a row of the outbox stays until the next start"
+                "rows of the outbox stay until the next start"
             );
         }
     }
@@ -365,6 +402,7 @@ pub(crate) async fn deliver(runner: Runner, outbox: Outbox, mut notices: mpsc::R
     while let Some(notice) = notices.recv().await {
         match notice {
             Notice::Value { waiter, value } => {
+                failpoint::reach(Point::ReplyReceived);
                 let outcome = Outcome::Reply(value);
                 runner
                     .outcome(waiter.run, waiter.node, waiter.attempt, waiter.key, outcome)
@@ -383,7 +421,8 @@ pub(crate) async fn deliver(runner: Runner, outbox: Outbox, mut notices: mpsc::R
                 }
                 let known = outbox.revoking().remove(&(connection, key));
                 if let Some(id) = known {
-                    outbox.done(id).await;
+                    failpoint::reach(Point::RevokeSettled);
+                    outbox.done(vec![id]).await;
                 }
             }
         }

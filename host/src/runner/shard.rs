@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::broker::Whereabouts;
 use crate::clock;
+use crate::failpoint::{self, Point};
 use crate::store::{self, Created, NewRun, Planned};
 
 use super::commits::{self, Committing};
@@ -207,6 +208,7 @@ impl Shard {
     ) {
         let answer = match outcome {
             Ok(Created::New) => {
+                failpoint::reach(Point::Created);
                 if let Some(live) = self.live.get_mut(&run) {
                     live.creating = false;
                     self.dirty.push(run);
@@ -417,6 +419,7 @@ impl Shard {
             self.timers.pop_first();
             let Some(live) = self.live.get_mut(&run) else { continue };
             live.armed = None;
+            failpoint::reach(Point::TimerFired);
             if let Err(rejected) = events::apply(&self.hands, live, &Event::Tick, now) {
                 tracing::debug!(%run, %rejected, "a timer changed nothing");
             }

@@ -278,6 +278,20 @@ impl Entry {
         }
     }
 
+    /// That it has begun, before anything is made or planned. `known`: there may be planned runs of
+    /// what it was.
+    pub(super) fn note(&self, known: bool) -> SchedulePlan {
+        SchedulePlan {
+            id: self.id(),
+            deployment_id: self.deployment.id,
+            rule: self.rule.text(),
+            progress: self.progress,
+            planned_until: self.planned_until,
+            anew: known,
+            runs: Vec::new(),
+        }
+    }
+
     fn count_ahead(&self) -> u32 {
         let ahead = self
             .timing

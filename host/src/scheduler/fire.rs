@@ -6,6 +6,7 @@ use futures_util::{StreamExt as _, stream};
 use grepx_engine::{StateType, Timestamp};
 use uuid::Uuid;
 
+use crate::failpoint::{self, Point};
 use crate::runner::{self, RunRequest, Runner, Triggered};
 use crate::store::{FlowRunFilter, FlowRunSort, Page, Progress, Store};
 
@@ -89,7 +90,10 @@ async fn one(store: &Store, runner: &Runner, job: Job) -> Outcome {
     let mut reached = None;
     for request in requests {
         let progress = request.planned.and_then(|planned| planned.progress);
-        match runner.trigger(request).await {
+        failpoint::reach(Point::BeforeFire);
+        let triggered = runner.trigger(request).await;
+        failpoint::reach(Point::AfterFire);
+        match triggered {
             Ok(Triggered::New(_) | Triggered::Existing(_)) => reached = progress,
             Ok(Triggered::Skipped) => {
                 tracing::info!(schedule = %name, "a planned time has no run: the deployment is busy, and its overlap is skip");

@@ -29,6 +29,8 @@ pub(super) struct Gone {
     pub(super) schedules: Vec<Uuid>,
     /// Deployments that have been paused.
     pub(super) paused: BTreeSet<Uuid>,
+    /// Schedules that count from now on, and whether they have counted otherwise before.
+    pub(super) begun: Vec<(Uuid, bool)>,
 }
 
 impl Roster {
@@ -46,6 +48,7 @@ impl Roster {
         self.due.clear();
         let to_plan = std::mem::take(&mut self.to_plan);
         let mut first_instants = HashMap::new();
+        let mut begun = Vec::new();
         for deployment in &catalog.deployments {
             if !deployment.is_active(switches.get(&(deployment.id, None)).copied()) {
                 stopped.insert(deployment.id);
@@ -59,15 +62,18 @@ impl Roster {
                 let Some(mut entry) = Entry::new(deployment, place) else {
                     continue;
                 };
-                let plan = match (before.remove(&spec.id), stored.remove(&spec.id)) {
-                    (Some(known), _) => entry.follow(&known, now),
-                    (None, Some(row)) => entry.restore(&row, now),
+                let (follows, known) = match (before.remove(&spec.id), stored.remove(&spec.id)) {
+                    (Some(known), _) => (entry.follow(&known, now), true),
+                    (None, Some(row)) => (entry.restore(&row, now), true),
                     (None, None) => {
                         entry.begin_like(&mut first_instants, now);
-                        true
+                        (Follows::Begun, false)
                     }
                 };
-                if plan {
+                if follows == Follows::Begun {
+                    begun.push((spec.id, known));
+                }
+                if follows != Follows::On {
                     self.to_plan.insert((now, entry.due_at().unwrap_or(now), spec.id));
                 }
                 self.due.extend(entry.due_at().map(|at| (at, spec.id)));
@@ -79,6 +85,7 @@ impl Roster {
         let paused = before.values().map(|entry| entry.deployment.id);
         Gone {
             paused: paused.filter(|id| stopped.contains(id)).collect(),
+            begun,
             schedules: before.into_keys().chain(stored.drain().map(|(id, _)| id)).collect(),
         }
     }
@@ -161,35 +168,51 @@ impl Roster {
     }
 }
 
+/// How a schedule goes on under a new reading of the definitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Follows {
+    /// As before.
+    On,
+    /// As before, and its planned runs have to be made.
+    Planned,
+    /// It counts from now on, and its planned runs have to be made.
+    Begun,
+}
+
 impl Entry {
-    /// True when its planned runs have to be made.
-    fn follow(&mut self, known: &Self, now: Timestamp) -> bool {
+    fn follow(&mut self, known: &Self, now: Timestamp) -> Follows {
         self.take_over(known);
         match self.rule.change_from(Some(known.rule)) {
-            Change::None => false,
+            Change::None => Follows::On,
             Change::What => {
                 self.plan_anew();
-                true
+                Follows::Planned
             }
             Change::When => {
                 self.begin(now);
-                true
+                Follows::Begun
             }
         }
     }
 
-    fn restore(&mut self, row: &ScheduleRow, now: Timestamp) -> bool {
+    fn restore(&mut self, row: &ScheduleRow, now: Timestamp) -> Follows {
         let change = self.rule.change_from(Rule::read(&row.rule));
         // Ahead of the clock: the clock has been set back since.
         if change == Change::When || row.progress.handled_until > now {
             self.begin(now);
-            return true;
+            return Follows::Begun;
         }
         self.go_on(row.progress, row.planned_until);
         if change == Change::What {
             self.plan_anew();
         }
-        change == Change::What
+        // The host may have stopped after the note that it began, or before what follows a start.
+        let nothing_planned = row.planned_until <= row.progress.handled_until;
+        if change == Change::What || nothing_planned {
+            Follows::Planned
+        } else {
+            Follows::On
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use grepx_engine::FlowRunId;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
+use crate::failpoint::{self, Point};
+
 use super::limits::{self, Limits};
 use super::model::{SlotChange, SlotNews};
 use super::rows::blob;
@@ -29,9 +31,9 @@ pub(super) fn change(writing: &mut Writing<'_>, run: FlowRunId, change: &SlotCha
             since,
             expected_start,
         } => {
-            if let Some((held_pool, held_queue, held)) = slot_of(writing.sql, run)? {
-                if held && held_pool == *pool && held_queue == *queue {
-                    writing.news.push(SlotNews::Admitted(run));
+            if let Some(slot) = slot_of(writing.sql, run)? {
+                if slot.pool == *pool && slot.queue == *queue {
+                    ask_again(writing, run, slot, *deployment);
                     return Ok(());
                 }
                 release(writing, run)?;
@@ -66,6 +68,18 @@ pub(super) fn change(writing: &mut Writing<'_>, run: FlowRunId, change: &SlotCha
     }
 }
 
+/// Asked again, as every start of the host does: the run keeps its place, and what was decided
+/// about it is told again.
+fn ask_again(writing: &mut Writing<'_>, run: FlowRunId, slot: Slot, deployment: Option<Uuid>) {
+    match slot.held {
+        HELD => writing.news.push(SlotNews::Admitted(run)),
+        PARKED => writing.deployments.extend(deployment),
+        _ => {
+            writing.touched.insert(slot.pool);
+        }
+    }
+}
+
 /// Also of a run that only waits, or has none.
 pub(super) fn release(writing: &mut Writing<'_>, run: FlowRunId) -> Result<(), Error> {
     let mut delete = writing
@@ -75,6 +89,7 @@ pub(super) fn release(writing: &mut Writing<'_>, run: FlowRunId) -> Result<(), E
         .query_row([blob(&run.0)], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     if let Some((pool, deployment)) = place {
+        failpoint::reach(Point::Release);
         writing.touched.insert(pool);
         writing.deployments.extend(deployment.map(Uuid::from_bytes));
     }
@@ -101,6 +116,7 @@ pub(super) fn admit(writing: &mut Writing<'_>) -> Result<(), Error> {
                 .sql
                 .prepare_cached("UPDATE slots SET held = 1 WHERE run_id = ?")?;
             hold.execute([candidate.run])?;
+            failpoint::reach(Point::Admission);
             writing
                 .news
                 .push(SlotNews::Admitted(FlowRunId(Uuid::from_bytes(candidate.run))));
@@ -192,11 +208,20 @@ pub(super) fn waiting_queues(sql: &Connection, pool: &str) -> Result<Vec<String>
     }
 }
 
-/// Pool, queue and whether it is held.
-pub(super) fn slot_of(sql: &Connection, run: FlowRunId) -> Result<Option<(String, String, bool)>, Error> {
+struct Slot {
+    pool: String,
+    queue: String,
+    held: i64,
+}
+
+fn slot_of(sql: &Connection, run: FlowRunId) -> Result<Option<Slot>, Error> {
     let mut select = sql.prepare_cached("SELECT pool, queue, held FROM slots WHERE run_id = ?")?;
     let slot = select.query_row([blob(&run.0)], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? == HELD))
+        Ok(Slot {
+            pool: row.get(0)?,
+            queue: row.get(1)?,
+            held: row.get(2)?,
+        })
     });
     Ok(slot.optional()?)
 }

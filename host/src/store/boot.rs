@@ -10,17 +10,66 @@ use super::model::SendId;
 use super::rows::{self, LiveRun, OpenSend, RUN_COLUMNS, RUN_TABLES};
 use super::{Error, reads};
 
-/// Hands every live run to `each`, in the order of the ids. A run that cannot be read is handed
+/// Which runs are handed over; planned ones have no log and never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Those that have not ended.
+    Live,
+    All,
+}
+
+/// One of several parts of all runs, about as large as each other, so that they can be read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Of the last byte of the id, which is random in every id.
+    first: u8,
+    last: u8,
+}
+
+impl Share {
+    pub const ALL: Self = Self {
+        first: 0,
+        last: u8::MAX,
+    };
+
+    /// All runs, in so many parts (1 to 256).
+    #[must_use]
+    pub fn split(parts: usize) -> Vec<Self> {
+        let parts = parts.clamp(1, 256);
+        let bound = |part: usize| u8::try_from(part * 256 / parts).unwrap_or(u8::MAX);
+        (0..parts)
+            .map(|part| Self {
+                first: bound(part),
+                last: if part + 1 == parts {
+                    u8::MAX
+                } else {
+                    bound(part + 1) - 1
+                },
+            })
+            .collect()
+    }
+}
+
+/// Hands every run to `each`, in the order of the ids. A run that cannot be read is handed
 /// over as the error, and the scan goes on. Ends early when `each` says false.
 ///
 /// Runs and facts are two statements on purpose: in a join every fact would carry the columns of
 /// its run, parameters and all, through a sorter.
-pub(super) fn live_runs(sql: &Connection, mut each: impl FnMut(Result<LiveRun, Error>) -> bool) -> Result<(), Error> {
+pub(super) fn runs(
+    sql: &Connection,
+    which: Which,
+    share: Share,
+    mut each: impl FnMut(Result<LiveRun, Error>) -> bool,
+) -> Result<(), Error> {
+    let condition = match which {
+        Which::Live => "r.terminal = 0 AND r.planned = 0",
+        Which::All => "r.planned = 0",
+    };
     let mut select = sql.prepare(&format!(
-        "SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE r.terminal = 0 AND r.planned = 0 ORDER BY r.id"
+        "SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE {condition} AND substr(r.id, 16) BETWEEN ? AND ? ORDER BY r.id"
     ))?;
     let mut definitions = HashMap::new();
-    let mut rows = select.query([])?;
+    let mut rows = select.query([[share.first], [share.last]])?;
     while let Some(row) = rows.next()? {
         if !each(live_run(sql, row, &mut definitions)) {
             break;
@@ -81,9 +130,10 @@ fn unreadable(run: FlowRunId, what: String, source: Option<serde_json::Error>) -
 }
 
 /// In the order of their ids, from after `after`.
-pub(super) fn open_sends(sql: &Connection, after: SendId, limit: u32) -> Result<Vec<OpenSend>, Error> {
-    let mut select = sql.prepare_cached("SELECT * FROM outbox WHERE id > ? ORDER BY id LIMIT ?")?;
-    let mut rows = select.query(params![after.0, limit])?;
+pub(super) fn open_sends(sql: &Connection, after: SendId, limit: u32, sent_too: bool) -> Result<Vec<OpenSend>, Error> {
+    let mut select =
+        sql.prepare_cached("SELECT * FROM outbox WHERE id > ? AND (sent_at IS NULL OR ?) ORDER BY id LIMIT ?")?;
+    let mut rows = select.query(params![after.0, sent_too, limit])?;
     let mut sends = Vec::new();
     while let Some(row) = rows.next()? {
         sends.push(open_send(row)?);

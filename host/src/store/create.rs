@@ -4,6 +4,8 @@ use grepx_engine::{FlowRunId, Json, Timestamp};
 use rusqlite::{ErrorCode, OptionalExtension, named_params, params};
 use uuid::Uuid;
 
+use crate::failpoint::{self, Point};
+
 use super::commit::{Prepared, to_json};
 use super::model::{Created, NewRun, Planned};
 use super::rows::{blob, item};
@@ -88,6 +90,7 @@ fn create_planned(
         return Ok(Created::Existing(existing));
     }
     first.apply_first(writing, run.created_at)?;
+    failpoint::reach(Point::PlannedRun);
     Ok(Created::New)
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use grepx_engine::{FlowRunId, Json, NodeId, Record, StateType, TaskRunId};
 use tokio::sync::mpsc;
 
+use super::boot::{Share, Which};
 use super::{
     Error, FlowRun, FlowRunFilter, FlowRunSort, LiveRun, LogFilter, LogLine, OpenSend, Page, PoolStatus, ScheduleRow,
     SendId, SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, boot, deployments, limits,
@@ -61,14 +62,16 @@ reads! {
     deployment_switches() -> BTreeMap<(uuid::Uuid, Option<uuid::Uuid>), bool> = deployments::switches;
     /// The log of one run, ended or not, with results.
     records(run: FlowRunId) -> Vec<Record> = boot::records;
-    /// Sends of attempts that are not over, and those to keep; sent or not, in the order of their
-    /// ids, after `after` (`SendId(0)` is before the first).
-    open_sends(after: SendId, limit: u32) -> Vec<OpenSend> = boot::open_sends;
+    /// Sends of attempts that are not over, and those to keep, in the order of their ids, after
+    /// `after` (`SendId(0)` is before the first); without `sent_too` only what has not been sent.
+    open_sends(after: SendId, limit: u32, sent_too: bool) -> Vec<OpenSend> = boot::open_sends;
     /// The send of one command, if it is open.
     find_send(run: FlowRunId, node: NodeId, attempt: u32, key: String) -> Option<OpenSend> =
         |sql, run, node, attempt, key: String| boot::find_send(sql, run, node, attempt, &key);
     /// Every run that holds a slot.
     held_runs() -> Vec<FlowRunId> = slots::held_runs;
+    /// Every run with a row in the table of slots, and whether it holds one.
+    slot_runs() -> BTreeMap<FlowRunId, bool> = slots::all_runs;
     /// Who waits in a work pool, by work queue in the order of admission.
     waiting(pool: String, limit: u32) -> Vec<SlotRow> = |sql, pool: String, limit| slots::rows(sql, &pool, false, limit);
     /// Who holds a slot of a work pool, by work queue.
@@ -87,16 +90,26 @@ reads! {
 }
 
 impl Store {
-    /// Every run that has not ended, with its definition and its log, as they stand at the call.
+    /// Every run of the share that has not ended, with its definition and its log, as they stand at the call.
     /// A run that cannot be read comes as its error, and the others still come.
     #[must_use]
-    pub fn live_runs(&self) -> mpsc::Receiver<Result<LiveRun, Error>> {
+    pub fn live_runs(&self, share: Share) -> mpsc::Receiver<Result<LiveRun, Error>> {
+        self.runs(Which::Live, share)
+    }
+
+    /// As [`Store::live_runs`], all of them, with those that have ended.
+    #[must_use]
+    pub fn all_runs(&self) -> mpsc::Receiver<Result<LiveRun, Error>> {
+        self.runs(Which::All, Share::ALL)
+    }
+
+    fn runs(&self, which: Which, share: Share) -> mpsc::Receiver<Result<LiveRun, Error>> {
         let (sender, runs) = mpsc::channel(LIVE_RUNS_AHEAD);
         let readers = self.0.readers.clone();
         crate::task::spawn("live-runs", async move {
             let to_reader = sender.clone();
             let read = readers
-                .read(move |sql| boot::live_runs(sql, |run| to_reader.blocking_send(run).is_ok()))
+                .read(move |sql| boot::runs(sql, which, share, |run| to_reader.blocking_send(run).is_ok()))
                 .await;
             if let Err(error) = read {
                 // Nobody listens: then nobody asks.

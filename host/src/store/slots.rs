@@ -1,5 +1,7 @@
 //! Reading slots: who holds one, who waits, and the sentence that says why.
 
+use std::collections::BTreeMap;
+
 use grepx_engine::{FlowRunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
@@ -16,6 +18,13 @@ const NAMED_MAX: i64 = 3;
 pub(super) fn held_runs(sql: &Connection) -> Result<Vec<FlowRunId>, Error> {
     let mut select = sql.prepare_cached("SELECT run_id FROM slots WHERE held = 1 ORDER BY run_id")?;
     let runs = select.query_map([], |row| Ok(FlowRunId(Uuid::from_bytes(row.get(0)?))))?;
+    Ok(runs.collect::<Result<_, _>>()?)
+}
+
+/// Every run that holds a slot (true), or waits for one or for its deployment.
+pub(super) fn all_runs(sql: &Connection) -> Result<BTreeMap<FlowRunId, bool>, Error> {
+    let mut select = sql.prepare_cached("SELECT run_id, held = 1 FROM slots")?;
+    let runs = select.query_map([], |row| Ok((FlowRunId(Uuid::from_bytes(row.get(0)?)), row.get(1)?)))?;
     Ok(runs.collect::<Result<_, _>>()?)
 }
 

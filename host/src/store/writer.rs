@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::health::Health;
 use super::model::SlotNews;
 use super::{Error, admission, open};
+use crate::failpoint::{self, Point};
 
 /// Between two looks whether the store takes changes again: at first, and at most.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -261,7 +262,12 @@ impl Writer {
         }
         admission::admit(&mut writing)?;
         let news = writing.news;
+        failpoint::reach(Point::BeforeCommit);
         transaction.commit()?;
+        failpoint::reach(Point::AfterCommit);
+        if !news.is_empty() {
+            failpoint::reach(Point::Admitted);
+        }
         Ok(news)
     }
 

@@ -14,10 +14,11 @@ const RULE: &str = "module edge";
 const HOST: &str = "host/src/";
 
 /// Small modules without a direction: anybody may use them, and they use only each other.
-const COMMON: [&str; 8] = [
+const COMMON: [&str; 9] = [
     "clock",
     "config",
     "expressions",
+    "failpoint",
     "names",
     "report",
     "task",

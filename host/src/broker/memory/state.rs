@@ -98,21 +98,23 @@ impl State {
         !self.messages.is_empty()
     }
 
-    /// With a guard that is not known yet, nothing was published, and nothing will be.
-    pub(crate) fn withdraw(&mut self, body: &Bytes, guard: Option<&str>) -> bool {
-        if let Some(guard) = guard
-            && !self.guards.contains(guard)
-        {
-            self.guards.insert(guard.to_owned());
+    /// True: nobody has taken it, it is gone, and it will not be pushed any more. A message that was
+    /// never pushed here is such a one.
+    pub(crate) fn withdraw(&mut self, id: Option<&str>, body: &Bytes, guard: &str) -> bool {
+        let mark = format!("withdrawn {guard}");
+        if self.guards.contains(&mark) {
             return true;
         }
         let found = self.messages.iter().find(|(_, queued)| queued.body == *body);
-        let Some(place) = found.map(|(place, _)| *place) else {
+        if let Some(place) = found.map(|(place, _)| *place) {
+            if let Some(queued) = self.messages.remove(&place) {
+                self.bytes -= queued.body.0.len();
+            }
+        } else if self.guards.contains(guard) || id.is_some_and(|id| self.running.contains_key(id)) {
             return false;
-        };
-        if let Some(queued) = self.messages.remove(&place) {
-            self.bytes -= queued.body.0.len();
         }
+        self.guards.insert(guard.to_owned());
+        self.guards.insert(mark);
         true
     }
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::state::Queued;
 use super::{Memory, now};
 use crate::broker::{WorkError, lock};
+use crate::failpoint::{self, Point};
 
 /// How a task ended, before it is written down.
 enum Ended {
@@ -80,7 +81,13 @@ impl Memory {
             return Ended::Failure(Exception::new("NotRegistered", "celery.exceptions", &task), None);
         }
         let input = json!({"args": args, "kwargs": kwargs});
-        let run = AssertUnwindSafe(async { self.work.run(&task, &id, input).await }).catch_unwind();
+        let run = AssertUnwindSafe(async {
+            failpoint::reach(Point::BeforeMemoryRun);
+            let end = self.work.run(&task, &id, input).await;
+            failpoint::reach(Point::AfterMemoryRun);
+            end
+        });
+        let run = run.catch_unwind();
         match token.run_until_cancelled(run).await {
             None => Ended::Revoked("terminated"),
             Some(Ok(Ok(value))) => Ended::Success(value),

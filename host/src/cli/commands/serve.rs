@@ -3,11 +3,12 @@
 use crate::cli::arguments::{Global, Serve};
 use crate::cli::client::load_settings;
 use crate::cli::exit::{Done, Exit, Failure};
-use crate::{app, telemetry};
+use crate::{app, failpoint, telemetry};
 
 pub(crate) fn serve(global: &Global, arguments: &Serve) -> Done {
     let settings = load_settings(global, overrides(arguments))?;
     telemetry::init(&settings.logging).map_err(|error| Failure::new(Exit::Usage, error))?;
+    failpoint::arm().map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -190,3 +190,33 @@ fn a_clock_that_is_set_back_brings_its_times_again() {
     assert_eq!(roster.next_due(), Some(at("03:00:00")));
     assert_eq!(planned(&mut roster, "02:30:00").1[0], "03:00:00");
 }
+
+#[test]
+fn what_counts_from_now_on_is_noted_first_and_planned_by_whoever_finds_the_note() {
+    let mut roster = Roster::default();
+    let hourly = catalog(HOURLY);
+    let id = only(&hourly);
+    assert_eq!(sync(&mut roster, &hourly, vec![], "02:10:00").begun, [(id, false)]);
+    assert!(
+        sync(&mut roster, &hourly, vec![], "02:20:00").begun.is_empty(),
+        "as before"
+    );
+    let note = roster.get(id).expect("there").note(false);
+    assert!(note.runs.is_empty() && !note.anew);
+
+    // The host has stopped before it had planned anything, and comes back hours later.
+    let row = ScheduleRow {
+        id: note.id,
+        deployment_id: note.deployment_id,
+        rule: note.rule,
+        progress: note.progress,
+        planned_until: note.planned_until,
+    };
+    let mut next = Roster::default();
+    assert!(sync(&mut next, &hourly, vec![row], "05:10:00").begun.is_empty());
+    assert_eq!(next.next_due(), Some(at("03:00:00")), "what was missed is due");
+    assert_eq!(next.take_to_plan(at("05:10:00")), Some(id));
+
+    let quarter = catalog(&HOURLY.replace("3600", "900"));
+    assert_eq!(sync(&mut next, &quarter, vec![], "05:10:00").begun, [(id, true)]);
+}

@@ -107,10 +107,11 @@ impl Model {
                 expected,
                 since,
             } => {
-                if let Some((p, q, _, _, true)) = self.slots.get(run)
+                if let Some((p, q, _, _, held)) = self.slots.get(run)
                     && (p, q) == (pool, queue)
                 {
-                    return Some(*run);
+                    // Asked again: it keeps its place.
+                    return held.then_some(*run);
                 }
                 self.slots.insert(*run, (*pool, *queue, *expected, *since, false));
             }

@@ -1,10 +1,10 @@
 use grepx_engine::{Fact, NodeId, Op, StateType};
 
 use super::super::testing::{Fixture, at, fact, first, fixture, id, json, run, run_state, settings};
-use super::super::{Commit, Error, LiveRun, NewSend, Parent, SendId, Store};
+use super::super::{Commit, Error, LiveRun, NewSend, Parent, SendId, Share, Store};
 
 async fn live(store: &Store) -> Vec<Result<LiveRun, Error>> {
-    let mut runs = store.live_runs();
+    let mut runs = store.live_runs(Share::ALL);
     let mut all = Vec::new();
     while let Some(run) = runs.recv().await {
         all.push(run);
@@ -128,25 +128,45 @@ async fn sends_stay_open_until_their_attempt_is_over() {
     };
     let ids = store.commit(commit).await.expect("kept");
     store.mark_sent(vec![ids[0], ids[1]], at(7)).await.expect("kept");
-    let open = store.open_sends(SendId(0), 10).await.expect("read");
+    let open = store.open_sends(SendId(0), 10, true).await.expect("read");
     assert_eq!(open.iter().map(|send| send.id).collect::<Vec<_>>(), ids);
     assert_eq!(
         open.iter().map(|send| send.sent_at).collect::<Vec<_>>(),
         [Some(at(7)), Some(at(7)), None]
     );
     assert_eq!(open[2].op, Op::Signal("again".to_owned()));
+    let unsent = store.open_sends(SendId(0), 10, false).await.expect("read");
+    assert_eq!(unsent.iter().map(|send| send.id).collect::<Vec<_>>(), [ids[2]]);
 
     let over = Commit {
         sends_over: vec![(NodeId::task(0), 1)],
         ..Commit::new(id(1))
     };
     store.commit(over).await.expect("kept");
-    let open = store.open_sends(SendId(0), 10).await.expect("read");
+    let open = store.open_sends(SendId(0), 10, true).await.expect("read");
     assert_eq!(
         open.iter().map(|send| send.key.as_str()).collect::<Vec<_>>(),
         ["revoke", "again"]
     );
     store.drop_sends(vec![ids[1]]).await.expect("kept");
-    let open = store.open_sends(SendId(0), 10).await.expect("read");
+    let open = store.open_sends(SendId(0), 10, true).await.expect("read");
     assert_eq!(open.iter().map(|send| send.id).collect::<Vec<_>>(), [ids[2]]);
+}
+
+#[tokio::test]
+async fn shares_together_are_all_runs_and_each_is_in_one() {
+    let Fixture { store, .. } = fixture().await;
+    for n in [0, 1, 127, 128, 200, 255] {
+        store.create(run(n), None, first(id(n))).await.expect("created");
+    }
+    for parts in [1, 2, 3, 8, 256] {
+        let mut found = Vec::new();
+        for share in Share::split(parts) {
+            let mut runs = store.live_runs(share);
+            while let Some(live) = runs.recv().await {
+                found.push(live.expect("readable").run.id);
+            }
+        }
+        assert_eq!(found, [0, 1, 127, 128, 200, 255].map(id), "{parts} parts");
+    }
 }

@@ -63,7 +63,10 @@ async fn planned_runs_are_seen_but_are_not_live_until_they_are_created() {
     let Fixture { store, dir: _dir, .. } = fixture().await;
     store.plan(vec![plan(false, &[1, 2, 3])]).await.expect("planned");
     assert_eq!(shown(&store).await, [1, 2, 3]);
-    assert!(store.live_runs().recv().await.is_none(), "none of them is live");
+    assert!(
+        store.live_runs(super::super::Share::ALL).recv().await.is_none(),
+        "none of them is live"
+    );
     assert_eq!(store.is_planned(id(1)).await.expect("read"), Some(true));
     let deleted = store.delete_flow_run(id(1)).await;
     assert!(
@@ -90,7 +93,12 @@ async fn planned_runs_are_seen_but_are_not_live_until_they_are_created() {
     assert_eq!(store.states(id(1)).await.expect("read").len(), 1);
     assert_eq!(store.is_planned(id(1)).await.expect("read"), Some(false));
     assert_eq!(handled_until(&store).await, at(1_000));
-    let live = store.live_runs().recv().await.expect("live").expect("readable");
+    let live = store
+        .live_runs(super::super::Share::ALL)
+        .recv()
+        .await
+        .expect("live")
+        .expect("readable");
     assert_eq!(live.run.id, id(1));
 }
 
