@@ -2,6 +2,8 @@
 //! with wasmtime alone, side by side in one run on one machine.
 //!
 //! Bare: the same engine settings, one export called, nothing checked, counted, limited or logged.
+//! Fresh: an instance for each call, as the host does it. Reused: one for many, as the host does it
+//! where `calls_per_instance` says so.
 //! Printed, not asserted: the figures depend on the machine; their quotient says how much the host
 //! adds. The guest is the shipped kind `noop`, which reads its input and gives a part of it back.
 
@@ -67,27 +69,32 @@ fn main() {
     runtime.block_on(async {
         let place = tempfile::tempdir().unwrap();
         let plugins = load(&folder, place.path()).await;
+        let keeping = keeping(&folder, place.path()).await;
         let bare = Bare::new(&std::fs::read(folder.join("noop.wasm")).unwrap());
         println!(
-            "{:<8} {:>7} {:>14} {:>14} {:>14} {:>8}",
-            "input", "threads", "bare reused", "bare fresh", "host", "host/bare"
+            "{:<8} {:>7} {:>14} {:>14} {:>9} {:>14} {:>14} {:>9}",
+            "input", "threads", "bare fresh", "host fresh", "host/bare", "bare reused", "host reused", "host/bare"
         );
         for (name, bytes) in [("no-op", 2), ("1 KB", 1_024), ("100 KB", 102_400)] {
             let input = document(bytes);
             for threads in [1, 2] {
-                let mut best = [Duration::MAX; 3];
+                let mut best = [Duration::MAX; 4];
                 for _ in 0..ROUNDS {
-                    // One after the other in each round, so that the machine's moods hit all three.
-                    best[0] = best[0].min(bare.reused(&input, threads).await);
-                    best[1] = best[1].min(bare.fresh(&input, threads).await);
-                    best[2] = best[2].min(host(&plugins, &input, threads).await);
+                    // One after the other in each round, so that the machine's moods hit all of them.
+                    best[0] = best[0].min(bare.fresh(&input, threads).await);
+                    best[1] = best[1].min(host(&plugins, &input, threads).await);
+                    best[2] = best[2].min(bare.reused(&input, threads).await);
+                    best[3] = best[3].min(host(&keeping, &input, threads).await);
                 }
-                let quotient = best[2].as_secs_f64() / best[1].as_secs_f64();
+                let quotient = |bare: usize| best[bare + 1].as_secs_f64() / best[bare].as_secs_f64();
                 println!(
-                    "{name:<8} {threads:>7} {:>11.1} µs {:>11.1} µs {:>11.1} µs {quotient:>8.2}",
+                    "{name:<8} {threads:>7} {:>11.1} µs {:>11.1} µs {:>9.2} {:>11.1} µs {:>11.1} µs {:>9.2}",
                     micros(best[0]),
                     micros(best[1]),
-                    micros(best[2])
+                    quotient(0),
+                    micros(best[2]),
+                    micros(best[3]),
+                    quotient(2)
                 );
             }
         }
@@ -161,6 +168,19 @@ async fn load(folder: &std::path::Path, place: &std::path::Path) -> Plugins {
             file.load_time.as_secs_f64() * 1e3
         );
     }
+    plugins
+}
+
+/// The kind that is measured, with instances that answer many calls.
+async fn keeping(folder: &std::path::Path, place: &std::path::Path) -> Plugins {
+    let one = place.join("keeping");
+    std::fs::create_dir(&one).unwrap();
+    std::fs::copy(folder.join("noop.wasm"), one.join("noop.wasm")).unwrap();
+    let mut settings = Settings::new(one, place.join("cache"), place.join("key"));
+    settings.archive_dir = place.join("keeping-builds");
+    settings.calls_per_instance = 1_000;
+    let (plugins, problems) = Plugins::load(settings).await.unwrap();
+    assert_eq!(problems, []);
     plugins
 }
 

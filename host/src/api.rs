@@ -24,6 +24,7 @@ mod set_state;
 mod signal;
 mod states;
 mod task_runs;
+mod upkeep;
 mod wire;
 mod work_pools;
 mod work_queues;
@@ -49,6 +50,7 @@ use crate::store::Store;
 pub use control::Control;
 use error::Error;
 pub(crate) use plugins::everything as describe_plugins;
+pub(crate) use upkeep::{described as describe_collected, space as describe_space};
 
 /// Our own version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -149,6 +151,8 @@ fn admin_routes(file_bytes_max: usize) -> Router<ApiState> {
         .route("/csrf-token", get(admin::csrf_token))
         .route("/automations/related-to/{resource}", get(admin::no_automations))
         .route("/connections", get(admin::connections))
+        .route("/store", get(upkeep::read))
+        .route("/store/gc", post(upkeep::collect))
         .route("/plugins", get(plugins::list))
         .route(
             "/plugins",

@@ -7,6 +7,7 @@
 mod definitions;
 mod drive;
 pub(crate) mod kinds;
+mod retention;
 mod shutdown;
 mod worker;
 
@@ -38,7 +39,11 @@ const NOTICES: usize = 4_096;
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let settings = Arc::new(settings);
     let listener = bind(&settings).await?;
-    let opened = Store::open(&store_settings(&settings))?;
+    let address = listener.local_addr()?;
+    let opened = Store::open(&store::Settings {
+        address: Some(format!("http://{address}")),
+        ..store_settings(&settings)
+    })?;
     let plugins = load_plugins(&settings).await?;
     let catalog = Arc::new(ArcSwap::from_pointee(Catalog::default()));
     let source = definitions::Live::open(&settings, &plugins, &opened.store, &catalog).await;
@@ -69,7 +74,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         collect(runner.clone(), plugins.clone(), settings.plugins.collect),
     );
 
-    let address = listener.local_addr()?;
+    let removing = crate::task::spawn("retention", retention::watch(opened.store.clone(), settings.retention));
     let state = ApiState::new(
         opened.store.clone(),
         drive::Drive {
@@ -92,6 +97,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     scheduler.stop();
     following.abort();
     collecting.abort();
+    removing.abort();
     let grace = settings.server.shutdown_grace;
     let drained = tokio::time::timeout(grace, take_apart(&runner, broker, opened.store)).await;
     if drained.is_err() {
@@ -138,12 +144,14 @@ async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
     })
 }
 
+/// As a command uses it, which serves nowhere.
 pub(crate) fn store_settings(settings: &Settings) -> store::Settings {
     store::Settings {
         durability: match settings.store.durability {
             config::Durability::Full => store::Durability::Full,
             config::Durability::Normal => store::Durability::Normal,
         },
+        since: crate::clock::now(),
         log_lines_per_run: i64::try_from(settings.limits.log_lines_per_run).unwrap_or(i64::MAX),
         ..store::Settings::new(settings.store.dir.clone())
     }
@@ -193,6 +201,7 @@ fn connections(settings: &Settings) -> Vec<ConnectionSettings> {
             guard_ttl: one.guard_ttl,
             revoke_ttl: one.revoke_ttl,
             response_timeout: one.response_timeout,
+            lost_after: one.lost_after,
             ..ConnectionSettings::new(name.clone(), one.broker_url.clone())
         })
         .collect()

@@ -40,7 +40,7 @@ mod tests;
 mod waiting;
 
 pub use error::{Error, SendError};
-pub use inspection::{Inspection, Worker};
+pub use inspection::{Inspection, Whereabouts, Worker};
 pub use settings::{ConnectionSettings, MemoryLimits};
 
 use delivery::Deliveries;
@@ -325,6 +325,38 @@ impl Broker {
         match self.connection(connection) {
             Ok(Connection::Remote(remote)) => remote.explain_silence(queue).await,
             Ok(Connection::Memory(_)) | Err(_) => None,
+        }
+    }
+
+    /// Where messages of a connection are that were published and brought no result, in their
+    /// order. With `memory://` they cannot get lost while the host runs.
+    ///
+    /// # Errors
+    /// When the servers could not be asked.
+    pub async fn whereabouts(&self, connection: &str, messages: &[Message]) -> Result<Vec<Whereabouts>, SendError> {
+        match self.connection(connection)? {
+            Connection::Remote(remote) => remote.whereabouts(messages).await,
+            Connection::Memory(_) => Ok(vec![Whereabouts::Known; messages.len()]),
+        }
+    }
+
+    /// Takes care that messages that are nowhere do not turn up again.
+    ///
+    /// # Errors
+    /// When the server could not be told.
+    pub async fn give_up(&self, connection: &str, messages: &[Message]) -> Result<(), SendError> {
+        match self.connection(connection)? {
+            Connection::Remote(remote) => remote.give_up(messages).await,
+            Connection::Memory(_) => Ok(()),
+        }
+    }
+
+    /// After how long without news it is asked where a message is; `None`: never.
+    #[must_use]
+    pub fn lost_after(&self, connection: &str) -> Option<Duration> {
+        match self.connections.get(connection)? {
+            Connection::Remote(remote) => Some(remote.settings.lost_after).filter(|after| !after.is_zero()),
+            Connection::Memory(_) => None,
         }
     }
 

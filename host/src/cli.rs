@@ -26,7 +26,7 @@ use arguments::{
 use client::Client;
 use commands::{
     definitions, deployment, flow, flow_run, plugin, plugin_file, plugin_run, schedule, serve, settings, store,
-    task_run, work_pool,
+    task_run, upkeep, work_pool,
 };
 use exit::{Done, Exit};
 
@@ -83,6 +83,9 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Apply(arguments) => definitions::apply(global, arguments),
         Command::Check(arguments) => definitions::check(global, arguments),
         Command::Export(arguments) => definitions::export(global, arguments),
+        Command::Backup(arguments) => upkeep::backup(global, arguments),
+        Command::Restore(arguments) => upkeep::restore(global, arguments),
+        Command::Gc(arguments) => upkeep::gc(global, arguments),
         Command::Config(_) => settings::show(global),
         Command::Version => settings::version(json),
         Command::Store(StoreCommand::Verify) => store::verify(global),

@@ -45,6 +45,7 @@ pub struct Settings {
     /// Where the value of each secret is; read when plugins start.
     pub secrets: BTreeMap<String, SecretSource>,
     pub scheduler: Scheduler,
+    pub retention: Retention,
     pub limits: Limits,
     pub logging: Logging,
     report: Vec<ReportLine>,
@@ -139,6 +140,8 @@ pub struct PluginLimits {
     pub output_bytes: usize,
     pub table_elements: usize,
     pub instances: usize,
+    /// Calls that one instance of an activity may answer; 1 is an instance for each.
+    pub calls_per_instance: u32,
     pub log_lines: u32,
     pub log_bytes: usize,
     pub http_response_bytes: usize,
@@ -190,6 +193,8 @@ pub struct Connection {
     pub revoke_ttl: Duration,
     /// After this long without an answer the broker counts as away.
     pub response_timeout: Duration,
+    /// After how long without news it is asked where a message is; zero: never.
+    pub lost_after: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +203,21 @@ pub struct Scheduler {
     pub enabled: bool,
     /// How often the definitions database is looked at.
     pub definitions_poll: Duration,
+}
+
+/// How long flow runs stay after they have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Whether they are removed by themselves; `gc` removes them in any case.
+    pub enabled: bool,
+    pub completed: Duration,
+    /// Failed and crashed.
+    pub failed: Duration,
+    pub cancelled: Duration,
+    /// How often they are looked for.
+    pub every: Duration,
+    /// Rows that one transaction removes.
+    pub rows_per_step: u32,
 }
 
 /// What a run may use up. A limit that is reached ends the task or the call with its name.

@@ -56,6 +56,7 @@ pub use settings::{Limits, PluginSettings, Settings};
 pub use types::{Ctx, FileInfo, KeyedOutcome, KindInfo, Level, LogSink, Role};
 
 use archive::Archive;
+use call::kept;
 use counters::Counters;
 use install::Print;
 use precompiled::Precompiled;
@@ -81,6 +82,8 @@ struct Shared {
     turns: Semaphore,
     /// `describe` does not wait behind the work of the runs.
     load_turns: Semaphore,
+    /// For instances that answer several calls.
+    places: Arc<Semaphore>,
     /// Files that are verified at a time.
     loading: Semaphore,
     registry: ArcSwap<Registry>,
@@ -150,6 +153,7 @@ impl Plugins {
             archive: Archive::open(&settings.archive_dir)?,
             turns: Semaphore::new(settings.concurrent_calls as usize),
             load_turns: Semaphore::new(runtime::SPARE_CALLS as usize),
+            places: Arc::new(Semaphore::new(kept::PLACES as usize)),
             loading: Semaphore::new(LOADING),
             registry: ArcSwap::default(),
             changed: signal::channel(0).0,

@@ -17,6 +17,7 @@ mod draft;
 mod events;
 mod live;
 mod log;
+mod lost;
 mod mail;
 mod outbox;
 mod plan;
@@ -43,6 +44,9 @@ use mail::Mail;
 use shard::Shard;
 
 pub use verify::{Difference, Verified, verify};
+
+/// The kind that is asked what follows a failure, unless the settings name another.
+pub const POLICY: &str = "retry";
 
 /// What a run needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -74,7 +78,7 @@ impl Default for Settings {
         Self {
             result_bytes: 8 << 20,
             mapped_items: 10_000,
-            policy: "retry".to_owned(),
+            policy: POLICY.to_owned(),
             when_missing: WhenMissing::default(),
             sweep: Duration::from_secs(1),
         }
@@ -179,6 +183,9 @@ pub enum Error {
     Draining,
     #[error("nothing was changed, the run store did not take it")]
     Store(#[from] store::Error),
+    /// Asked for before the store stopped taking changes.
+    #[error("this is not kept yet, and done as soon as the run store takes changes again")]
+    Held(#[source] store::Error),
 }
 
 /// Handle to the shards. Cheap to clone.
@@ -302,6 +309,9 @@ impl Runner {
         if self.draining.is_cancelled() {
             return Err(Error::Draining);
         }
+        if let Some(trouble) = self.store.trouble() {
+            return Err(trouble.into());
+        }
         let now = crate::clock::now();
         self.keep_definition(&request.flow, now).await?;
         let definition = request.flow.definition.clone();
@@ -318,8 +328,7 @@ impl Runner {
             definition,
             reply,
         };
-        self.post(id, mail).await?;
-        answer.await.map_err(|_| Error::Draining)?
+        self.ask_for(id, mail, answer).await
     }
 
     /// Stops a flow run: what has not started never will, and what runs is told to stop.
@@ -360,8 +369,7 @@ impl Runner {
             payload,
             reply: Some(reply),
         };
-        self.post(run, mail).await?;
-        let answer = answer.await.map_err(|_| Error::Draining)?;
+        let answer = self.ask_for(run, mail, answer).await;
         failpoint::reach(Point::SignalTaken);
         answer
     }
@@ -403,8 +411,28 @@ impl Runner {
             event,
             reply: Some(reply),
         };
-        self.post(run, mail).await?;
-        answer.await.map_err(|_| Error::Draining)?
+        self.ask_for(run, mail, answer).await
+    }
+
+    /// Posts and waits for the answer, but not for a store that takes no changes.
+    async fn ask_for<T>(
+        &self,
+        run: FlowRunId,
+        mail: Mail,
+        answer: oneshot::Receiver<Result<T, Error>>,
+    ) -> Result<T, Error> {
+        if let Some(trouble) = self.store.trouble() {
+            return Err(trouble.into());
+        }
+        let answered = async {
+            self.post(run, mail).await?;
+            answer.await.map_err(|_| Error::Draining)?
+        };
+        tokio::select! {
+            biased;
+            answer = answered => answer,
+            trouble = self.store.troubled() => Err(Error::Held(trouble)),
+        }
     }
 
     /// The outcome of a command; nobody waits for what becomes of it.

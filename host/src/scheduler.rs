@@ -153,6 +153,11 @@ impl Clockwork {
                 () = tokio::time::sleep(self.nap()) => {}
             }
             self.watch_the_clock();
+            if self.parts.store.trouble().is_some() {
+                // Nothing could be made: what comes due is made up for afterwards.
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
             if self.sync_again.is_some_and(|at| at <= clock::now()) {
                 self.sync().await;
             }
@@ -172,7 +177,7 @@ impl Clockwork {
         match mail {
             Mail::Sync { done } => {
                 // What has come due under the old definitions belongs to them.
-                while self.fire().await {}
+                while self.parts.store.trouble().is_none() && self.fire().await {}
                 self.sync().await;
                 let _ = done.send(());
             }

@@ -10,12 +10,15 @@
 //! state directory keeps it out.
 
 mod admission;
+mod backup;
 mod boot;
+mod check;
 mod commit;
 mod create;
 mod deployments;
 mod error;
 mod filter;
+mod health;
 mod limits;
 mod lock;
 mod logs;
@@ -25,8 +28,10 @@ mod planned;
 mod read;
 mod readers;
 mod reads;
+mod retention;
 mod rows;
 mod slots;
+mod upkeep;
 mod writer;
 
 use std::path::PathBuf;
@@ -37,20 +42,26 @@ use grepx_engine::{FlowRunId, Json, Timestamp};
 use tokio::sync::mpsc::{self, OwnedPermit};
 
 use commit::Prepared;
+use health::Health;
 use readers::Readers;
 use writer::{Change, Writing};
 
+pub use backup::{BackupError, Copied, backup, restore};
 pub use boot::Share;
+pub use check::Found;
 pub use error::Error;
 pub use filter::{Choice, FlowRunFilter, FlowRunSort, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text};
+pub use lock::Holder;
 pub use logs::LINES_MAX as LOG_LINES_MAX;
 pub use model::{
     Commit, Created, DeploymentLimit, INPUT_BYTES_MAX, LOG_BYTES_MAX, LogRow, NewRun, NewSend, Parent, Planned,
     PoolLimits, Progress, QueueLimits, RunState, SchedulePlan, SendId, SlotChange, SlotNews, Switch, TaskRow, WhenBusy,
 };
+pub use retention::{Collected, Cutoffs, Removed, Space};
 pub use rows::{
     FlowRun, LiveRun, LogLine, OpenSend, PoolStatus, QueueStatus, ScheduleRow, SlotRow, StoredState, TaskRun,
 };
+pub use upkeep::{check, holder, vacuum};
 pub use writer::Receipt;
 
 /// Name of the database in the state directory.
@@ -76,6 +87,9 @@ pub struct Settings {
     pub readers: usize,
     /// Log lines of one flow run and its task runs.
     pub log_lines_per_run: i64,
+    /// Where this process serves and since when, for whoever finds the directory taken.
+    pub address: Option<String>,
+    pub since: Timestamp,
 }
 
 impl Settings {
@@ -87,6 +101,8 @@ impl Settings {
             queue: 1024,
             readers: 4,
             log_lines_per_run: logs::LINES_MAX,
+            address: None,
+            since: Timestamp(0),
         }
     }
 }
@@ -110,6 +126,7 @@ struct Inner {
     queue_max: usize,
     writer: Option<JoinHandle<()>>,
     readers: Readers,
+    health: Health,
     path: PathBuf,
     /// Given back last.
     _lock: lock::Lock,
@@ -127,7 +144,7 @@ impl Permit {
     /// Queued at once, before everything that is submitted later.
     pub fn submit(self, commit: Commit) -> Receipt<Vec<SendId>> {
         let prepared = Prepared::new(commit);
-        let (change, receipt) = writer::change(move |writing| prepared.apply(writing));
+        let (change, receipt) = writer::waiting_change(move |writing| prepared.apply(writing));
         let _sender = self.place.send(change);
         receipt
     }
@@ -139,14 +156,17 @@ impl Store {
     /// # Errors
     /// When another host holds the directory, or the file cannot be used; see [`Error`].
     pub fn open(settings: &Settings) -> Result<Opened, Error> {
-        let lock = lock::take(&settings.dir)?;
+        let lock = lock::take(&settings.dir, settings.address.as_deref(), settings.since)?;
+        backup::finish(&settings.dir, settings.since).map_err(|error| Error::Restore(Arc::new(error)))?;
         let path = settings.dir.join(FILE_NAME);
         let connection = open::writer(&path, settings.durability)?;
-        let readers = Readers::open(&path, settings.readers)?;
+        let health = Health::new(&path);
+        let readers = Readers::open(&path, settings.readers, health.clone())?;
         let queue_max = settings.queue.max(1);
         let (queue, queued) = mpsc::channel(queue_max);
         let (admissions, admitted) = mpsc::unbounded_channel();
-        let writer = writer::start(connection, queued, admissions, settings.log_lines_per_run)
+        let lines = settings.log_lines_per_run;
+        let writer = writer::start(connection, queued, admissions, lines, health.clone())
             .map_err(Error::io("start the writer thread of", &path))?;
         Ok(Opened {
             store: Self(Arc::new(Inner {
@@ -154,6 +174,7 @@ impl Store {
                 queue_max,
                 writer: Some(writer),
                 readers,
+                health,
                 path,
                 _lock: lock,
             })),
@@ -165,6 +186,23 @@ impl Store {
     #[must_use]
     pub fn path(&self) -> &std::path::Path {
         &self.0.path
+    }
+
+    /// Whether few changes wait for the writer, so that something unimportant may.
+    fn is_idle(&self) -> bool {
+        self.queue()
+            .is_ok_and(|queue| queue.capacity() * 4 > self.0.queue_max * 3)
+    }
+
+    /// Why nothing can be written now. Changes of runs wait until it can, others are refused.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Error> {
+        self.0.health.trouble()
+    }
+
+    /// Resolves as soon as nothing can be written.
+    pub async fn troubled(&self) -> Error {
+        self.0.health.troubled().await
     }
 
     /// Waits for a place in the queue.
@@ -179,7 +217,7 @@ impl Store {
         })
     }
 
-    /// Waits for a place, then for the group commit. The ids are those of the commit's outbox, in
+    /// Waits for a place, then for the group commit, also while nothing can be written. The ids are those of the commit's outbox, in
     /// its order. Commits are made in the order of the first polls of this future; to be sure of
     /// it without waiting, [`Store::submit`].
     ///
@@ -193,7 +231,7 @@ impl Store {
     /// is no place; [`Store::reserve`] waits for one.
     pub fn submit(&self, commit: Commit) -> Receipt<Vec<SendId>> {
         let prepared = Prepared::new(commit);
-        let (change, receipt) = writer::change(move |writing| prepared.apply(writing));
+        let (change, receipt) = writer::waiting_change(move |writing| prepared.apply(writing));
         let full = match self.queue().map(|queue| queue.try_send(change)) {
             Ok(Ok(())) => return receipt,
             Ok(Err(mpsc::error::TrySendError::Full(_))) => Error::QueueFull {
@@ -279,7 +317,8 @@ impl Store {
     /// # Errors
     /// When it was not kept.
     pub async fn mark_sent(&self, ids: Vec<SendId>, at: Timestamp) -> Result<(), Error> {
-        self.write(move |writing| commit::mark_sent(writing, &ids, at)).await
+        self.write_in_the_end(move |writing| commit::mark_sent(writing, &ids, at))
+            .await
     }
 
     /// Forgets sends, `keep` or not.
@@ -287,7 +326,8 @@ impl Store {
     /// # Errors
     /// When it was not kept.
     pub async fn drop_sends(&self, ids: Vec<SendId>) -> Result<(), Error> {
-        self.write(move |writing| commit::drop_sends(writing, &ids)).await
+        self.write_in_the_end(move |writing| commit::drop_sends(writing, &ids))
+            .await
     }
 
     /// Replaces what the definitions say about the limits of work pools and deployments, and lets
@@ -322,13 +362,30 @@ impl Store {
             .await
     }
 
+    /// Refused at once while nothing can be written.
     async fn write<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnMut(&mut Writing<'_>) -> Result<T, Error> + Send + 'static,
     {
-        let permit = self.reserve().await?;
+        let permit = tokio::select! {
+            biased;
+            trouble = self.troubled() => return Err(trouble),
+            permit = self.reserve() => permit?,
+        };
         let (change, receipt) = writer::change(work);
+        let _sender = permit.place.send(change);
+        receipt.await
+    }
+
+    /// As `write`, but while nothing can be written it waits until it can.
+    async fn write_in_the_end<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Writing<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        let permit = self.reserve().await?;
+        let (change, receipt) = writer::waiting_change(work);
         let _sender = permit.place.send(change);
         receipt.await
     }
@@ -341,9 +398,9 @@ impl Store {
 impl Drop for Inner {
     fn drop(&mut self) {
         drop(self.queue.take());
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
+        let Some(writer) = self.writer.take() else { return };
+        writer.thread().unpark();
+        if writer.join().is_err() {
             tracing::error!("the writer of the run store has died; what was answered is kept");
         }
     }

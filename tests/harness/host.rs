@@ -227,8 +227,17 @@ impl Host {
         self.folder().join("grepx-master.db")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(provided("GREPX_TEST_BIN"));
+    /// With the words before the program that are to start it.
+    fn command(&self, starter: &[&str], arguments: &[&str]) -> Command {
+        let binary = provided("GREPX_TEST_BIN");
+        let mut command = match starter {
+            [] => Command::new(binary),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(binary);
+                command
+            }
+        };
         command
             .current_dir(self.folder())
             .env_remove("PREFECT_API_URL")
@@ -243,13 +252,25 @@ impl Host {
     /// # Panics
     /// When it does not.
     pub fn serve(&mut self) {
-        self.spawn(&[]);
+        self.serve_under(&[]);
+    }
+
+    /// As `serve`, started by another program: `["unshare", "-m"]`.
+    ///
+    /// # Panics
+    /// When it does not serve.
+    pub fn serve_under(&mut self, starter: &[&str]) {
+        self.spawn_under(starter, &[]);
         assert!(self.comes_up(), "the host ended: {}", self.output());
     }
 
     /// Starts to serve, with these variables in its environment, and waits for nothing.
     pub fn spawn(&mut self, environment: &[(&str, &str)]) {
-        let mut command = self.command(&["serve", "--port", "0", "--set", "logging.format=json"]);
+        self.spawn_under(&[], environment);
+    }
+
+    fn spawn_under(&mut self, starter: &[&str], environment: &[(&str, &str)]) {
+        let mut command = self.command(starter, &["serve", "--port", "0", "--set", "logging.format=json"]);
         command.envs(environment.iter().copied());
         let log = self.folder().join(format!("serve-{}.log", uuid::Uuid::now_v7()));
         self.process = Some(Process::start(command, &log));
@@ -298,7 +319,16 @@ impl Host {
     /// When it cannot be run.
     #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Outcome {
-        let mut command = self.command(arguments);
+        self.cli_under(&[], arguments)
+    }
+
+    /// As `cli`, started by another program.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    #[must_use]
+    pub fn cli_under(&self, starter: &[&str], arguments: &[&str]) -> Outcome {
+        let mut command = self.command(starter, arguments);
         if !self.url.is_empty() {
             command.env("PREFECT_API_URL", &self.url);
         }

@@ -39,6 +39,19 @@ impl RedisServer {
         client.get_connection().expect("a connection")
     }
 
+    /// # Panics
+    /// When the server is not there, or the password is another one.
+    #[must_use]
+    pub fn connect_with_password(&self, password: &str) -> redis::Connection {
+        let client = redis::Client::open(format!("redis://:{password}@127.0.0.1:{}/0", self.port)).expect("a URL");
+        client.get_connection().expect("a connection")
+    }
+
+    /// `STOP` and `CONT` freeze and thaw it.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
     /// Stops it at once; what it held is lost.
     pub fn kill(&mut self) {
         self.process.kill();

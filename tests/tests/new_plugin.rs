@@ -12,9 +12,14 @@ const PLUGINS: &str = include_str!("../fixtures/guide/plugins.yaml");
 
 /// Makes a crate, tests it and builds its component; everything that it depends on lies in the
 /// plugins' target folder already.
-fn made(host: &Host, name: &str, shape: &str) -> PathBuf {
+fn made(host: &Host, name: &str, shape: &str, kind: &str) -> PathBuf {
     let made = host.cli(&["plugin", "new", name, shape, "--json"]).success().json();
     let folder = host.folder().join(made["path"].as_str().expect("a path"));
+    let source = folder.join("src/lib.rs");
+    let text = std::fs::read_to_string(&source).expect("its source");
+    let (own, wanted) = (format!("(kind = \"{name}\""), format!("(kind = \"{kind}\""));
+    assert!(text.contains(&own), "{text}");
+    std::fs::write(&source, text.replace(&own, &wanted)).expect("its source is changed");
     let target = provided("GREPX_TEST_PLUGINS").join("target");
     let cargo = |words: &[&str]| {
         let mut command = Command::new("cargo");
@@ -41,7 +46,7 @@ fn made(host: &Host, name: &str, shape: &str) -> PathBuf {
     let built = target
         .join("wasm32-wasip2/release")
         .join(format!("{}.wasm", name.replace('-', "_")));
-    let kept = host.folder().join(format!("{name}.wasm"));
+    let kept = host.folder().join(format!("{kind}.wasm"));
     std::fs::copy(&built, &kept).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
     kept
 }
@@ -49,11 +54,11 @@ fn made(host: &Host, name: &str, shape: &str) -> PathBuf {
 #[test]
 fn a_crate_of_each_shape_is_made_tested_built_and_run() {
     let maker = Host::with("prefect_work_pools: [{name: pool}]\n").prepare();
-    let policy = made(&maker, "retry", "--policy");
+    // The shipped policy's crate has the name of its kind, and the target folder is shared with it.
     let components = [
-        made(&maker, "greet-somebody", "--activity"),
-        made(&maker, "ask-somebody", "--durable"),
-        policy,
+        made(&maker, "greet-somebody", "--activity", "greet-somebody"),
+        made(&maker, "ask-somebody", "--durable", "ask-somebody"),
+        made(&maker, "own-retry", "--policy", "retry"),
     ];
 
     let more = PLUGINS

@@ -1,5 +1,7 @@
 //! The server itself: is it alive, is it ready, who does it say it is.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
@@ -18,7 +20,11 @@ pub(super) async fn health() -> Json<bool> {
 }
 
 pub(super) async fn ready(State(state): State<ApiState>) -> Response {
-    match state.readiness.load().as_ref() {
+    let readiness = match state.store.trouble() {
+        Some(trouble) => Arc::new(Readiness::NotReady(crate::report::chain(&trouble))),
+        None => state.readiness.load_full(),
+    };
+    match readiness.as_ref() {
         Readiness::Ready => Json(json!({"message": "OK"})).into_response(),
         Readiness::NotReady(reason) => {
             (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"message": reason}))).into_response()

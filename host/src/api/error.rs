@@ -81,10 +81,8 @@ impl From<store::Error> for Error {
         match error {
             store::Error::UnknownRun(_) => Self::NotFound("Flow run not found".into()),
             store::Error::NotTerminal { .. } | store::Error::Planned(_) => Self::Conflict(error.to_string()),
-            store::Error::QueueFull { .. }
-            | store::Error::Busy { .. }
-            | store::Error::Full { .. }
-            | store::Error::Closed => Self::Unavailable(error.to_string()),
+            store::Error::QueueFull { .. } | store::Error::Closed => Self::Unavailable(error.to_string()),
+            error if error.concerns_all() => Self::Unavailable(crate::report::chain(&error)),
             _ => Self::Store(error),
         }
     }
@@ -95,7 +93,9 @@ impl From<runner::Error> for Error {
     fn from(error: runner::Error) -> Self {
         match error {
             runner::Error::Store(error) => error.into(),
-            runner::Error::Draining | runner::Error::ReadBack(_) => Self::Unavailable(error.to_string()),
+            runner::Error::Draining | runner::Error::ReadBack(_) | runner::Error::Held(_) => {
+                Self::Unavailable(crate::report::chain(&error))
+            }
             error => Self::Conflict(error.to_string()),
         }
     }

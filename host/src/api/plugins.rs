@@ -125,6 +125,7 @@ pub(crate) fn kind(registry: &Registry, kind: &Kind, standing: &Standing) -> Val
             "call_timeout_seconds": limits.call_timeout.as_secs_f64(),
             "memory_bytes": limits.memory_bytes,
             "table_elements": limits.table_elements,
+            "calls_per_instance": limits.calls_per_instance,
             "instances": limits.instances,
             "max_input_bytes": limits.max_input_bytes,
             "max_output_bytes": limits.max_output_bytes,

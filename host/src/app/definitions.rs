@@ -32,6 +32,8 @@ pub(crate) struct Live {
     trouble: Option<String>,
     /// The plugins that the catalog was checked against.
     checked_with: Option<u64>,
+    /// The store has not taken the limits yet.
+    limits_owed: bool,
 }
 
 impl Live {
@@ -53,6 +55,7 @@ impl Live {
             timings: Timings::default(),
             trouble: None,
             checked_with: None,
+            limits_owed: false,
         };
         live.look().await;
         live
@@ -72,10 +75,14 @@ impl Live {
 
     /// Reads again if something has changed. True when the catalog is another one.
     async fn look(&mut self) -> bool {
+        if self.limits_owed && self.store.trouble().is_some() {
+            return false;
+        }
         let began = std::time::Instant::now();
         let (mut source, url) = (self.source.take(), self.url.clone());
         let plugins_now = Some(self.plugins.kinds().generation());
-        let force = plugins_now != self.checked_with;
+        // What could not be read is tried again until it can, whether it seems to have changed or not.
+        let force = plugins_now != self.checked_with || self.trouble.is_some() || std::mem::take(&mut self.limits_owed);
         let read = tokio::task::spawn_blocking(move || {
             let rows = read(&mut source, &url, force);
             (source, rows)
@@ -106,15 +113,19 @@ impl Live {
             plugins: self.plugins.clone(),
             lenient: true,
         };
-        let next = definitions::compile(rows, &kinds, &self.timings);
+        // Thousands of flows take their time: others go on meanwhile.
+        let next = tokio::task::block_in_place(|| definitions::compile(rows, &kinds, &self.timings));
         let before = self.catalog.load_full();
         tell(&before, &next, began.elapsed());
         if let Err(error) = self.store.sync_limits(limits(&next), deployment_limits(&next)).await {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the limits of work pools and deployments were not taken over; it is tried again"
-            );
-            self.checked_with = None;
+            self.limits_owed = true;
+            // What concerns the whole store, the store has told.
+            if !error.concerns_all() {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the limits of work pools and deployments were not taken over; it is tried again"
+                );
+            }
         }
         self.catalog.store(Arc::new(next));
     }

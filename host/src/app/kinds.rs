@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::config::{self, SecretSource, Settings};
 use crate::definitions::{KindProblem, Kinds};
 use crate::plugins::{self, Grants, HostPattern, HttpGrant, PluginSettings, Plugins, Role, SecretGrant, Secrets};
+use crate::runner;
 
 /// Answers for what is loaded now.
 #[derive(Debug, Clone)]
@@ -44,22 +45,37 @@ impl Kinds for LoadedKinds {
             Err(KindProblem::Input(problems))
         }
     }
+
+    fn check_retry(&self, config: &Value) -> Vec<String> {
+        let registry = self.plugins.kinds();
+        let policy = registry
+            .kind(runner::POLICY)
+            .filter(|found| found.info.role == Role::Policy);
+        policy.map_or_else(Vec::new, |found| found.validate(config).err().unwrap_or_default())
+    }
 }
 
 /// What a kind is told in every call. The Celery kind knows how the workers of its connection are
 /// set up without being told twice.
 fn kind_settings(settings: &Settings, kind: &str) -> Value {
     let own = settings.plugins.settings.get(kind).cloned();
-    let Some(connection) = settings.connections.get("celery").filter(|_| kind == "celery") else {
+    if kind != "celery" {
         return own.map_or(Value::Null, Value::Object);
-    };
+    }
     let mut all = serde_json::Map::new();
-    all.insert("default_queue".to_owned(), connection.default_queue.clone().into());
-    all.insert("queues".to_owned(), serde_json::json!(connection.queues));
-    all.insert(
-        "result_key_prefix".to_owned(),
-        connection.result_keyprefix.clone().into(),
-    );
+    let mut others = serde_json::Map::new();
+    for (name, connection) in &settings.connections {
+        let workers = serde_json::json!({
+            "default_queue": connection.default_queue,
+            "queues": connection.queues,
+            "result_key_prefix": connection.result_keyprefix,
+        });
+        match workers {
+            Value::Object(workers) if name == "celery" => all.extend(workers),
+            workers => drop(others.insert(name.clone(), workers)),
+        }
+    }
+    all.insert("connections".to_owned(), Value::Object(others));
     all.extend(own.unwrap_or_default());
     Value::Object(all)
 }
@@ -82,6 +98,7 @@ pub(crate) fn plugin_settings(settings: &Settings) -> anyhow::Result<plugins::Se
             memory_bytes: limits.map(|limits| limits.memory_bytes),
             table_elements: limits.map(|limits| limits.table_elements),
             instances: limits.map(|limits| limits.instances),
+            calls_per_instance: limits.map(|limits| limits.calls_per_instance),
             max_output_bytes: limits.map(|limits| limits.output_bytes),
             max_input_bytes: limits.map(|limits| limits.input_bytes),
             log_lines: limits.map(|limits| limits.log_lines),
@@ -101,6 +118,7 @@ pub(crate) fn plugin_settings(settings: &Settings) -> anyhow::Result<plugins::Se
         memory_bytes: usual.memory_bytes,
         table_elements: usual.table_elements,
         instances: usual.instances,
+        calls_per_instance: usual.calls_per_instance,
         max_output_bytes: usual.output_bytes,
         max_input_bytes: usual.input_bytes,
         log_lines_per_call: usual.log_lines,

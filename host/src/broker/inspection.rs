@@ -22,6 +22,21 @@ pub struct Worker {
     pub queues: Option<Vec<String>>,
 }
 
+/// Where a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// In its queue, with a worker, or its result is there.
+    Known,
+    /// In none of these places. A worker that had it has gone (Celery may deliver it again after
+    /// its visibility timeout), or the server has forgotten it.
+    Nowhere {
+        /// Workers that were asked; all of them answered.
+        workers: u64,
+    },
+    /// A worker did not answer, or the queue is too long to be searched.
+    Unknown,
+}
+
 /// Names in a sentence, at most.
 const SHOWN: usize = 8;
 

@@ -18,6 +18,7 @@ mod gate;
 mod health;
 mod link;
 mod results;
+mod search;
 mod workers;
 
 use super::delivery::Deliveries;

@@ -34,6 +34,8 @@ pub struct ConnectionSettings {
     pub revoke_ttl: Duration,
     /// How long a command may take before the server counts as away.
     pub response_timeout: Duration,
+    /// After how long without news it is asked where a message is; zero: never.
+    pub lost_after: Duration,
     /// Keys with waiters, at most.
     pub waiting_max: usize,
     /// Open revocations, at most.
@@ -88,6 +90,7 @@ impl ConnectionSettings {
             resend_revoke: Duration::from_secs(10),
             revoke_ttl: Duration::from_secs(24 * 3600),
             response_timeout: Duration::from_secs(10),
+            lost_after: Duration::from_secs(60),
             waiting_max: 1_000_000,
             revoking_max: 10_000,
             memory: MemoryLimits::default(),

@@ -51,6 +51,12 @@ pub(crate) enum Command {
     /// Show task kinds
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Copy the run store into a file, also while a server runs
+    Backup(Backup),
+    /// Put a copy in the place of the run store; no server may run
+    Restore(Restore),
+    /// Remove flow runs that ended long ago, check the run store, make it smaller
+    Gc(Gc),
     /// Look after the run store
     #[command(subcommand)]
     Store(StoreCommand),
@@ -101,6 +107,37 @@ pub(crate) struct Export {
     /// File to write, which must not exist; else standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    pub(crate) file: PathBuf,
+    /// Overwrite the file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// What `backup` has written
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "How long flow runs stay is in the configuration: retention.completed_days, failed_days, \
+    cancelled_days."
+)]
+pub(crate) struct Gc {
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Also make the file smaller; without a server it is written anew
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) vacuum: bool,
+    /// Only read the whole file and report what is damaged; exit 1 when something is
+    #[arg(long, conflicts_with_all = ["dry_run", "vacuum"])]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -38,7 +38,15 @@ pub(crate) struct Client {
 impl Client {
     /// For the server that `--api-url`, `PREFECT_API_URL` or the configuration names.
     pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
-        let url = api_url(global)?;
+        Ok(Self::at_url(api_url(global)?))
+    }
+
+    /// For the server of this address, such as `http://127.0.0.1:4200`.
+    pub(crate) fn of_server(address: &str) -> Self {
+        Self::at_url(format!("{address}/api"))
+    }
+
+    fn at_url(url: String) -> Self {
         let loopback = is_loopback(&url);
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
@@ -48,10 +56,10 @@ impl Client {
         if loopback {
             config = config.proxy(None);
         }
-        Ok(Self {
+        Self {
             agent: config.build().into(),
             url,
-        })
+        }
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {

@@ -13,6 +13,7 @@ pub(crate) mod settings;
 pub(crate) mod start;
 pub(crate) mod store;
 pub(crate) mod task_run;
+pub(crate) mod upkeep;
 pub(crate) mod watch;
 pub(crate) mod work_pool;
 mod workbench;

@@ -15,6 +15,8 @@ use super::{
 };
 use crate::yaml::{Mistake, Mistakes};
 
+mod retention;
+
 const MIB: u64 = 1 << 20;
 const API_URL: &str = "http://127.0.0.1:4200/api";
 const PORT: u16 = 4200;
@@ -85,6 +87,7 @@ impl<'a> Resolver<'a> {
                 enabled: self.flag(&["scheduler", "enabled"], true),
                 definitions_poll: Duration::from_millis(self.integer(&["scheduler", "definitions_poll_ms"], 500)),
             },
+            retention: self.retention(),
             limits: self.limits(),
             logging: Logging {
                 format: match self.text(&["logging", "format"], "text").as_str() {
@@ -169,6 +172,7 @@ impl<'a> Resolver<'a> {
             output_bytes: 16 << 20,
             table_elements: 20_000,
             instances: 200,
+            calls_per_instance: 1,
             log_lines: u32::try_from(lines).unwrap_or(1000),
             log_bytes: 1 << 20,
             http_response_bytes: 16 << 20,
@@ -320,6 +324,8 @@ impl<'a> Resolver<'a> {
             output_bytes: usize_of(number("output_bytes", default.output_bytes as u64)),
             table_elements: usize_of(number("table_elements", default.table_elements as u64)),
             instances: usize_of(number("instances", default.instances as u64)),
+            calls_per_instance: u32::try_from(number("calls_per_instance", default.calls_per_instance.into()))
+                .unwrap_or(u32::MAX),
             log_lines: u32::try_from(number("log_lines", default.log_lines.into())).unwrap_or(u32::MAX),
             log_bytes: usize_of(number("log_bytes", default.log_bytes as u64)),
             http_response_bytes: usize_of(number("http_response_bytes", default.http_response_bytes as u64)),
@@ -384,6 +390,7 @@ impl<'a> Resolver<'a> {
             guard_ttl: self.seconds(&at("guard_ttl_seconds"), 7 * 86_400),
             revoke_ttl: self.seconds(&at("revoke_ttl_seconds"), 86_400),
             response_timeout: self.seconds(&at("response_timeout_seconds"), 10),
+            lost_after: self.seconds(&at("lost_after_seconds"), 60),
         }
     }
 

@@ -36,6 +36,7 @@ const SECONDS: &Shape = &Integer {
     min: 0,
     max: 10 * 366 * 86_400,
 };
+const DAYS: &Shape = &Integer { min: 0, max: 36_500 };
 const MILLISECONDS: &Shape = &Integer {
     min: 1,
     max: 86_400_000,
@@ -59,6 +60,7 @@ const PLUGIN_LIMITS: &Shape = &Section(&[
         },
     ),
     ("instances", &Integer { min: 1, max: 10_000 }),
+    ("calls_per_instance", COUNT),
     ("log_lines", COUNT),
     ("log_bytes", BYTES),
     ("http_response_bytes", BYTES),
@@ -80,6 +82,7 @@ const CONNECTION: &Shape = &Section(&[
     ("guard_ttl_seconds", SECONDS),
     ("revoke_ttl_seconds", SECONDS),
     ("response_timeout_seconds", &Integer { min: 1, max: 3600 }),
+    ("lost_after_seconds", SECONDS),
 ]);
 
 pub(super) const ROOT: &Shape = &Section(&[
@@ -133,6 +136,17 @@ pub(super) const ROOT: &Shape = &Section(&[
                     max: 3_600_000,
                 },
             ),
+        ]),
+    ),
+    (
+        "retention",
+        &Section(&[
+            ("enabled", &Flag),
+            ("completed_days", DAYS),
+            ("failed_days", DAYS),
+            ("cancelled_days", DAYS),
+            ("every_seconds", &Integer { min: 1, max: 86_400 }),
+            ("rows_per_step", &Integer { min: 10, max: 100_000 }),
         ]),
     ),
     (

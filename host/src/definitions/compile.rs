@@ -25,6 +25,11 @@ pub trait Kinds {
     /// # Errors
     /// When nobody has the kind, or the input does not fit.
     fn check(&self, kind: &str, input: &Value, dynamic_inputs: bool) -> Result<(), KindProblem>;
+
+    /// What the policy that judges failures finds wrong with a `retry_config`, one sentence each.
+    fn check_retry(&self, _config: &Value) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

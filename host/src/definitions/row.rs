@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use super::schema::Table;
 
+/// Bytes of one cell that are taken: a definition goes along with each of its runs.
+pub(crate) const CELL_BYTES_MAX: usize = 4 << 20;
+
 /// The rows of the four tables.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rows {
@@ -29,6 +32,8 @@ pub enum Cell {
     Text(String),
     /// Also text that is no UTF-8.
     Blob(Vec<u8>),
+    /// More than [`CELL_BYTES_MAX`]; how many.
+    TooLong(usize),
 }
 
 impl Rows {
@@ -77,6 +82,7 @@ impl Row {
             Cell::Text(text) => Ok(Some(text.clone())),
             Cell::Integer(number) => Ok(Some(number.to_string())),
             Cell::Real(number) => Ok(Some(number.to_string())),
+            Cell::TooLong(bytes) => Err(too_long(*bytes)),
             Cell::Blob(bytes) => Err(format!(
                 "expected a text, found {} bytes that are no UTF-8",
                 bytes.len()
@@ -99,6 +105,7 @@ impl Row {
                 .parse()
                 .map_or_else(|_| wrong(format!("{text:?}")), |n| Ok(Some(n))),
             Cell::Blob(bytes) => wrong(format!("{} bytes", bytes.len())),
+            Cell::TooLong(bytes) => wrong(format!("{bytes} bytes")),
         }
     }
 
@@ -126,6 +133,7 @@ impl Row {
             Cell::Integer(number) => Err(format!("expected 0 or 1, found {number}")),
             Cell::Real(number) => Err(format!("expected 0 or 1, found {number}")),
             Cell::Blob(bytes) => Err(format!("expected 0 or 1, found {} bytes", bytes.len())),
+            Cell::TooLong(bytes) => Err(format!("expected 0 or 1, found {bytes} bytes")),
         }
     }
 
@@ -138,6 +146,7 @@ impl Row {
             Cell::Text(text) if text.trim().is_empty() => Ok(None),
             Cell::Text(text) => parse(text.as_bytes()),
             Cell::Blob(bytes) => parse(bytes),
+            Cell::TooLong(bytes) => Err(too_long(*bytes)),
         }
     }
 
@@ -176,6 +185,10 @@ impl Row {
             )),
         }
     }
+}
+
+fn too_long(bytes: usize) -> String {
+    format!("has {bytes} bytes, and at most {CELL_BYTES_MAX} are read")
 }
 
 fn parse(bytes: &[u8]) -> Result<Option<Value>, String> {

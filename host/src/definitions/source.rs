@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::config::{self, DatabaseUrlError};
 
-use super::row::{Cell, Row, Rows};
+use super::row::{CELL_BYTES_MAX, Cell, Row, Rows};
 use super::schema::Table;
 
 /// Rows of a table at most; more is taken for a mistake.
@@ -113,8 +113,10 @@ impl Source {
             });
         };
         let rows = read(&open.connection, &self.path);
-        if rows.is_err() {
+        if matches!(rows, Err(SourceError::Read { .. })) {
             self.open = None;
+            // What it was like is not known: the next look counts as a change.
+            self.seen = None;
         }
         rows
     }
@@ -242,6 +244,7 @@ fn read_table(connection: &Connection, table: Table, rows: &mut Rows, path: &Pat
 
 fn cell(value: ValueRef<'_>) -> Cell {
     match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) if bytes.len() > CELL_BYTES_MAX => Cell::TooLong(bytes.len()),
         ValueRef::Null => Cell::Null,
         ValueRef::Integer(number) => Cell::Integer(number),
         ValueRef::Real(number) => Cell::Real(number),

@@ -1,15 +1,16 @@
-//! One call: it waits for its turn, runs in an instance of its own, and ends with an answer or a
-//! named failure. The instance is dropped in every case.
+//! One call: it waits for its turn, runs in an instance, and ends with an answer or a named failure.
 //!
-//! Reusing instances would save a few microseconds for Rust guests and hundreds for interpreted
-//! ones; [`call`] is the only place that would change.
+//! The instance is the call's own and is dropped in every case, but for activities of which the
+//! operator said otherwise: those are [`kept`].
+
+pub(super) mod kept;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
 use wasmtime_wasi::I32Exit;
 
@@ -38,33 +39,64 @@ pub(super) async fn call<T, F>(call: Call<'_>, body: impl FnOnce(Store<Guest>) -
 where
     F: Future<Output = wasmtime::Result<T>> + Send,
 {
-    let asked = Instant::now();
-    let kind: &str = &call.rights.kind;
-    let _turn = call.turns.acquire().await.map_err(|_| Failure::Host {
-        kind: kind.to_owned(),
-        message: "the host is stopping".to_owned(),
-    })?;
-    let started = Instant::now();
-    call.counters.start(started - asked);
-    let log = CallLog::new(call.sink, call.limits, Arc::clone(&call.rights.secrets));
-    let memory = Arc::new(AtomicUsize::new(0));
-    let mut store = guest::store(
-        call.engine,
-        call.limits,
-        call.world,
-        call.rights,
-        Arc::clone(&log),
-        Arc::clone(&memory),
-    );
+    let turn = Turn::wait(&call).await?;
+    let (mut store, watch) = turn.store();
     let meter = Meter::new(call.limits.call_timeout);
     meter.arm(&mut store);
-
     let result = meter.run(body(store)).await;
-    log.finish();
-    let result = result.map_err(|error| failure(kind, &error, call.limits, &log));
-    call.counters
-        .finish(started.elapsed(), memory.load(Relaxed), result.as_ref().err());
-    result
+    turn.end(result, &watch)
+}
+
+/// A call that runs.
+struct Turn<'a> {
+    call: &'a Call<'a>,
+    started: Instant,
+    _permit: SemaphorePermit<'a>,
+}
+
+/// What is seen of a guest from outside.
+struct Watch {
+    log: Arc<CallLog>,
+    /// Most linear memory that it had.
+    memory: Arc<AtomicUsize>,
+}
+
+impl<'a> Turn<'a> {
+    async fn wait(call: &'a Call<'a>) -> Result<Self, Failure> {
+        let asked = Instant::now();
+        let permit = call.turns.acquire().await.map_err(|_| Failure::Host {
+            kind: call.rights.kind.to_string(),
+            message: "the host is stopping".to_owned(),
+        })?;
+        let started = Instant::now();
+        call.counters.start(started - asked);
+        Ok(Self {
+            call,
+            started,
+            _permit: permit,
+        })
+    }
+
+    fn store(&self) -> (Store<Guest>, Watch) {
+        let call = self.call;
+        let watch = Watch {
+            log: CallLog::new(Arc::clone(&call.sink), call.limits, Arc::clone(&call.rights.secrets)),
+            memory: Arc::new(AtomicUsize::new(0)),
+        };
+        let (log, memory) = (Arc::clone(&watch.log), Arc::clone(&watch.memory));
+        let store = guest::store(call.engine, call.limits, call.world, call.rights, log, memory);
+        (store, watch)
+    }
+
+    fn end<T>(self, result: wasmtime::Result<T>, watch: &Watch) -> Result<T, Failure> {
+        let call = self.call;
+        watch.log.finish();
+        let result = result.map_err(|error| failure(&call.rights.kind, &error, call.limits, &watch.log));
+        let memory = watch.memory.load(Relaxed);
+        call.counters
+            .finish(self.started.elapsed(), memory, result.as_ref().err());
+        result
+    }
 }
 
 fn failure(kind: &str, error: &wasmtime::Error, limits: &Limits, log: &CallLog) -> Failure {

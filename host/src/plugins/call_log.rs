@@ -21,7 +21,6 @@ const LAST_WORDS_BYTES: usize = 4 * KIB;
 const WRITE_BYTES: usize = 64 * KIB;
 
 pub(super) struct CallLog {
-    sink: Arc<dyn LogSink>,
     secrets: Arc<Held>,
     line_bytes: usize,
     lines: u32,
@@ -30,6 +29,7 @@ pub(super) struct CallLog {
 }
 
 struct State {
+    sink: Arc<dyn LogSink>,
     lines_left: u32,
     bytes_left: usize,
     progress_left: u32,
@@ -39,23 +39,34 @@ struct State {
     last_error: Option<String>,
 }
 
+impl State {
+    fn new(sink: Arc<dyn LogSink>, lines: u32, bytes: usize) -> Self {
+        Self {
+            sink,
+            lines_left: lines,
+            bytes_left: bytes,
+            progress_left: lines,
+            partial: [Vec::new(), Vec::new()],
+            stderr: String::new(),
+            last_error: None,
+        }
+    }
+}
+
 impl CallLog {
     pub(super) fn new(sink: Arc<dyn LogSink>, limits: &Limits, secrets: Arc<Held>) -> Arc<Self> {
         Arc::new(Self {
-            sink,
             secrets,
             line_bytes: limits.log_line_bytes,
             lines: limits.log_lines,
             bytes: limits.log_bytes,
-            state: Mutex::new(State {
-                lines_left: limits.log_lines,
-                bytes_left: limits.log_bytes,
-                progress_left: limits.log_lines,
-                partial: [Vec::new(), Vec::new()],
-                stderr: String::new(),
-                last_error: None,
-            }),
+            state: Mutex::new(State::new(sink, limits.log_lines, limits.log_bytes)),
         })
+    }
+
+    /// The same streams for the next call of a kept instance, with nothing of the call before.
+    pub(super) fn renew(&self, sink: Arc<dyn LogSink>) {
+        *self.state() = State::new(sink, self.lines, self.bytes);
     }
 
     pub(super) fn line(&self, level: Level, message: &str) {
@@ -76,8 +87,8 @@ impl CallLog {
             } else {
                 fraction.clamp(0.0, 1.0)
             };
-            self.sink
-                .progress(fraction, &cut(&self.secrets.scrub(note), self.line_bytes));
+            let note = cut(&self.secrets.scrub(note), self.line_bytes);
+            state.sink.progress(fraction, &note);
         }
     }
 
@@ -143,11 +154,11 @@ impl CallLog {
         } else {
             state.lines_left -= 1;
             state.bytes_left -= text.len();
-            return self.sink.line(level, &text);
+            return state.sink.line(level, &text);
         };
         state.lines_left = 0;
         let notice = format!("the call reached its limit of {reached}; this and all further lines are dropped");
-        self.sink.line(Level::Warn, &notice);
+        state.sink.line(Level::Warn, &notice);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -8,12 +8,15 @@ use std::str::FromStr;
 
 use grepx_engine::{Command, Op};
 
+use super::grants::Grants;
+
 /// One thing that a descriptor asks for and the operator grants.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
     /// `log`: lines in the log of the task run. Always granted.
     Log,
-    /// `connection:<name>`: commands to that connection of the host's configuration.
+    /// `connection:<name>`: commands to that connection of the host's configuration;
+    /// `connection:*`: to those that the operator grants, whichever they are.
     Connection(String),
     /// `start-flow`: commands that start a flow run.
     StartFlow,
@@ -69,8 +72,14 @@ impl fmt::Display for Capability {
     }
 }
 
-/// The first capability that `commands` need and `granted` lacks.
-pub(super) fn missing(commands: &[Command], granted: &[Capability]) -> Option<Capability> {
+impl Capability {
+    /// In place of a connection's name.
+    pub(super) const ANY: &str = "*";
+}
+
+/// The first capability that `commands` need and that was not asked for and granted.
+pub(super) fn missing(commands: &[Command], asked: &[Capability], grants: &Grants) -> Option<Capability> {
+    let any = asked.contains(&Capability::Connection(Capability::ANY.to_owned()));
     commands.iter().find_map(|command| {
         let connection = |name: &String| Some(Capability::Connection(name.clone()));
         let needed = match &command.op {
@@ -79,6 +88,10 @@ pub(super) fn missing(commands: &[Command], granted: &[Capability]) -> Option<Ca
             Op::StartFlow(_) => Some(Capability::StartFlow),
             Op::TimerAt(_) | Op::Signal(_) | Op::Cancel(_) => None,
         };
-        needed.filter(|needed| !granted.contains(needed))
+        let may = |needed: &Capability| match needed {
+            Capability::Connection(_) if any => grants.allows(needed),
+            _ => asked.contains(needed),
+        };
+        needed.filter(|needed| !may(needed))
     })
 }

@@ -57,12 +57,15 @@ impl Plugins {
     pub async fn collect(&self, needed: HashSet<Arc<str>>) -> usize {
         let _changing = self.0.changing.lock().await;
         let mut needed = needed;
-        needed.extend(self.kinds().files().map(|file| Arc::clone(&file.digest)));
+        let registry = self.kinds();
+        registry.iter().for_each(|kind| kind.kept.tidy());
+        needed.extend(registry.files().map(|file| Arc::clone(&file.digest)));
         {
             let mut retired = self.0.retired.lock().unwrap_or_else(PoisonError::into_inner);
             retired.retain(|digest, one| {
                 let runs = one.provider.kinds.iter().any(|kind| Arc::strong_count(kind) > 1);
                 let needs = needed.contains(digest) || runs;
+                one.provider.kinds.iter().for_each(|kind| kind.kept.tidy());
                 let keeps = needs || !one.unneeded;
                 one.unneeded = !needs;
                 keeps

@@ -62,6 +62,7 @@ impl Grants {
     pub fn allows(&self, asked: &Capability) -> bool {
         match asked {
             Capability::Log => true,
+            Capability::Connection(name) if name == Capability::ANY => !self.connections.is_empty(),
             Capability::Connection(name) => self.connections.contains(name),
             Capability::StartFlow => self.start_flow,
             Capability::Http => self.http.is_some(),
@@ -85,6 +86,7 @@ impl Grants {
 pub(super) fn line(kind: &str, asked: &Capability) -> String {
     let inner = match asked {
         Capability::Log => "log".to_owned(),
+        Capability::Connection(name) if name == Capability::ANY => "connections: [celery]".to_owned(),
         Capability::Connection(name) => format!("connections: [{name}]"),
         Capability::StartFlow => "start_flow: true".to_owned(),
         Capability::Http => "http: {hosts: [api.example.com], methods: [GET]}".to_owned(),

@@ -101,6 +101,13 @@ pub(super) fn store(
     store
 }
 
+impl Guest {
+    /// For the next call of a kept instance: another clock and other randomness.
+    pub(super) fn renew(&mut self, world: World, rights: &Rights) {
+        self.wasi = wasi(world, &rights.grants, &self.log);
+    }
+}
+
 fn wasi(world: World, grants: &Grants, log: &Arc<CallLog>) -> WasiCtx {
     let mut builder = WasiCtx::builder();
     builder

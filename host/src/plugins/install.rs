@@ -15,6 +15,9 @@ use super::types::FileInfo;
 use super::verify::{Source, verify};
 use super::{Plugins, Retired};
 
+/// Looks at a file that was written here, before it counts as changing all the time.
+const WRITTEN_LOOKS: usize = 4;
+
 /// How a file looks from outside; another print is another content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Print {
@@ -59,6 +62,12 @@ impl Plugins {
     /// # Errors
     /// When the file does not load; what was loaded before stays, and the reason is kept beside it.
     pub async fn install(&self, path: &Path) -> Result<FileInfo, Problem> {
+        let taken = self.try_install(path).await?;
+        taken.ok_or_else(|| Problem::new(path, "has changed again", "its newest content is looked at next"))
+    }
+
+    /// `None` when a later look at the file has overtaken this one.
+    async fn try_install(&self, path: &Path) -> Result<Option<FileInfo>, Problem> {
         let ticket = self.take(path);
         let read = {
             let (path, limit) = (path.to_owned(), self.0.settings.file_bytes);
@@ -74,7 +83,7 @@ impl Plugins {
         let verified = match read {
             Ok(source) => {
                 if let Some(file) = self.same(&source).await {
-                    return Ok(file);
+                    return Ok(Some(file));
                 }
                 self.verified(source).await
             }
@@ -95,7 +104,10 @@ impl Plugins {
         let ticket = self.take(path);
         self.taken(path, print);
         match self.verified(Source::known(path, digest, print)).await {
-            Ok(verified) => self.take_over(path, ticket, Ok(verified)).await,
+            Ok(verified) => match self.take_over(path, ticket, Ok(verified)).await? {
+                Some(file) => Ok(file),
+                None => self.install(path).await,
+            },
             Err(_) => self.install(path).await,
         }
     }
@@ -136,7 +148,18 @@ impl Plugins {
             }
         };
         self.write(&path, source.bytes.unwrap_or_default()).await?;
-        self.install(&path).await
+        self.install_written(&path).await
+    }
+
+    /// A file that was just written here. The watcher may come across it at the same time: whoever
+    /// looks last takes it over, so it is looked at until that was this call.
+    async fn install_written(&self, path: &Path) -> Result<FileInfo, Problem> {
+        for _ in 0..WRITTEN_LOOKS {
+            if let Some(file) = self.try_install(path).await? {
+                return Ok(file);
+            }
+        }
+        self.install(path).await
     }
 
     /// Lets the build serve again that served `kind` before the present one: it takes the place of
@@ -165,7 +188,7 @@ impl Plugins {
         let source = Source::new(&path, bytes, crate::clock::system());
         let (_, source) = self.verified(source).await?;
         self.write(&path, source.bytes.unwrap_or_default()).await?;
-        let file = self.install(&path).await?;
+        let file = self.install_written(&path).await?;
         tracing::warn!(kind, build = %file.digest, "rolled back to the build of before");
         Ok(file)
     }
@@ -248,7 +271,7 @@ impl Plugins {
         path: &Path,
         ticket: u64,
         verified: Result<(Provider, Source), Problem>,
-    ) -> Result<FileInfo, Problem> {
+    ) -> Result<Option<FileInfo>, Problem> {
         if let Ok((provider, source)) = &verified
             && let Some(bytes) = source.bytes.clone()
         {
@@ -260,11 +283,7 @@ impl Plugins {
         }
         let _changing = self.0.changing.lock().await;
         if !self.is_last(path, ticket) {
-            return Err(Problem::new(
-                path,
-                "has changed again",
-                "its newest content is looked at next",
-            ));
+            return Ok(None);
         }
         match verified {
             Ok((provider, _)) => {
@@ -274,7 +293,7 @@ impl Plugins {
                 }
                 let next = self.0.registry.load().with(provider);
                 self.swap(next).await;
-                Ok(file)
+                Ok(Some(file))
             }
             Err(problem) => {
                 tracing::error!(%problem, "a plugin was not loaded");

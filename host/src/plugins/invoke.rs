@@ -6,6 +6,7 @@ use std::time::Duration;
 use grepx_engine::{Command, Json, Snapshot, Step, StopReason, TaskError, Verdict};
 
 use super::bindings::{steps, types};
+use super::call::kept::Question;
 use super::call::{Call, call};
 use super::capability::{self, Capability};
 use super::convert::{self, Invalid};
@@ -87,12 +88,12 @@ impl Plugins {
         };
         check_input(kind, input.len())?;
         let (given, input) = (convert::ctx(ctx, &kind.settings), text(kind, input)?);
-        let answer = call(self.call(kind, ctx, log), async |mut store| {
-            let plugin = pre.instantiate_async(&mut store).await?;
-            let activity = plugin.grepx_plugin_activity();
-            activity.call_run(&mut store, &kind.info.kind, &given, &input).await
-        });
-        match answer.await? {
+        let question = Question {
+            kind: &kind.info.kind,
+            ctx: &given,
+            input: &input,
+        };
+        match kind.kept.run(self.call(kind, ctx, log), pre, question).await? {
             Ok(bytes) => {
                 check_output(kind, bytes.len())?;
                 done(kind, bytes)
@@ -398,7 +399,7 @@ fn check_state(kind: &Kind, state: &Snapshot) -> Result<(), Failure> {
 /// A command reaches only what the kind asked for, and all of that was granted when it loaded; and
 /// it carries no secret, because the store keeps it.
 fn check_commands(kind: &Kind, commands: &[Command]) -> Result<(), Failure> {
-    if let Some(capability) = capability::missing(commands, &kind.info.capabilities) {
+    if let Some(capability) = capability::missing(commands, &kind.info.capabilities, &kind.rights.grants) {
         return Err(Failure::NotGranted {
             kind: kind.info.kind.clone(),
             capability,

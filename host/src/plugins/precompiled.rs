@@ -1,15 +1,16 @@
 //! Compiled components on disk.
 //!
 //! wasmtime runs such a file as native code after a look at its header only, so a file that anyone
-//! else could have written would be a way into this process. Each one therefore starts with an
-//! HMAC-SHA256 over the component's digest, the engine's configuration and the code, under a key
-//! that is kept in another place. A file that does not match is compiled anew and replaced. The
-//! bytes that were checked are the bytes that are loaded: the file is not mapped.
+//! else could have written would be a way into this process. Each one therefore ends with a
+//! keyed BLAKE3 hash over the component's digest, the engine's configuration and the code, under a
+//! key that is kept in another place. (BLAKE3 because all of the code is hashed at every start: it
+//! takes a third of the time of SHA-256.) A file that does not match, or that others may write, is
+//! compiled anew and replaced.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -21,7 +22,9 @@ use wasmtime::component::Component;
 use super::failure::Error;
 
 const KEY_BYTES: usize = 32;
-const TAG_BYTES: usize = 32;
+const TAG_BYTES: usize = blake3::OUT_LEN;
+/// Permission bits: writable by the group or by everybody.
+const OTHERS_WRITE: u32 = 0o022;
 /// More than one machine's plugins over several versions; the oldest go first.
 const FILES_MAX: usize = 256;
 /// Compiled code is at most a few times its component.
@@ -30,6 +33,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 pub(super) struct Precompiled {
     dir: PathBuf,
     key: [u8; KEY_BYTES],
+    /// Of the key's file.
+    owner: u32,
 }
 
 impl Precompiled {
@@ -50,9 +55,13 @@ impl Precompiled {
             found,
             expected: KEY_BYTES,
         })?;
+        let owner = fs::metadata(key_file)
+            .map_err(at("the key of the plugin cache", key_file))?
+            .uid();
         Ok(Self {
             dir: dir.to_owned(),
             key,
+            owner,
         })
     }
 
@@ -65,19 +74,41 @@ impl Precompiled {
     #[allow(unsafe_code, reason = "the only door to native code; see the safety comment")]
     pub(super) fn load(&self, engine: &Engine, digest: &[u8; 32]) -> Option<Component> {
         let path = self.path(engine, digest);
-        let bytes = read_bounded(&path, FILE_BYTES_MAX).ok()?;
-        let (tag, code) = bytes.split_at_checked(TAG_BYTES)?;
-        if !same(tag, &self.tag(engine, digest, code)) {
-            tracing::warn!(file = %path.display(), "compiled plugin was not written by this host or was altered; it is compiled anew");
-            return None;
+        match self.is_authentic(engine, digest, &path) {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!(file = %path.display(), "compiled plugin was not written by this host or was altered; it is compiled anew");
+                return None;
+            }
+            Err(_) => return None,
         }
-        // SAFETY: `code` is what `Component::serialize` returned to this host: it is authenticated
-        // under a key that only the host's user can read, together with the engine's configuration,
-        // and it is held in memory since the check.
-        let component = unsafe { Component::deserialize(engine, code) };
+        // SAFETY: the file is what `Component::serialize` returned to this host: it is authenticated
+        // under a key that only the host's user can read, together with the engine's configuration.
+        // It and its folder belong to the key's owner and nobody else may write them, so it is the
+        // same file when it is mapped; the host itself replaces such files by renaming only.
+        let component = unsafe { Component::deserialize_file(engine, &path) };
         component
             .inspect_err(|error| tracing::warn!(file = %path.display(), error = format!("{error:#}"), "compiled plugin does not load; it is compiled anew"))
             .ok()
+    }
+
+    /// Whether nobody else can have written the file, and it ends with its tag.
+    fn is_authentic(&self, engine: &Engine, digest: &[u8; 32], path: &Path) -> io::Result<bool> {
+        let mut file = fs::File::open(path)?;
+        let (metadata, folder) = (file.metadata()?, fs::metadata(&self.dir)?);
+        let only_ours = |data: &fs::Metadata| data.uid() == self.owner && data.mode() & OTHERS_WRITE == 0;
+        if !only_ours(&metadata) || !only_ours(&folder) || metadata.len() > FILE_BYTES_MAX {
+            return Ok(false);
+        }
+        let Some(code) = metadata.len().checked_sub(TAG_BYTES as u64) else {
+            return Ok(false);
+        };
+        let mut hasher = self.hasher(engine, digest);
+        hasher.update_reader(Read::by_ref(&mut file).take(code))?;
+        let mut tag = [0; TAG_BYTES];
+        file.read_exact(&mut tag)?;
+        // Compared in constant time.
+        Ok(hasher.finalize() == tag)
     }
 
     /// Keeps the code of `component`. A failure costs time at the next start, nothing else.
@@ -86,21 +117,24 @@ impl Precompiled {
         let saved = component
             .serialize()
             .map_err(|error| io::Error::other(format!("{error:#}")))
-            .and_then(|code| self.write(&path, &self.tag(engine, digest, &code), &code));
+            .and_then(|code| {
+                let tag = self.hasher(engine, digest).update(&code).finalize();
+                self.write(&path, &code, tag.as_bytes())
+            });
         if let Err(error) = saved {
             tracing::warn!(file = %path.display(), %error, "cannot keep the compiled plugin: the next start compiles it again");
         }
         prune(&self.dir);
     }
 
-    fn write(&self, path: &Path, tag: &[u8], code: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &Path, code: &[u8], tag: &[u8]) -> io::Result<()> {
         let temporary = self.dir.join(format!("{}.part", Uuid::new_v4()));
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&temporary)?;
-        let written = file.write_all(tag).and_then(|()| file.write_all(code));
+        let written = file.write_all(code).and_then(|()| file.write_all(tag));
         written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
             let _ = fs::remove_file(&temporary);
         })
@@ -111,9 +145,12 @@ impl Precompiled {
             .join(format!("{}-{:016x}.cwasm", hex(digest), compatibility(engine)))
     }
 
-    fn tag(&self, engine: &Engine, digest: &[u8; 32], code: &[u8]) -> [u8; TAG_BYTES] {
-        let compatibility = compatibility(engine).to_be_bytes();
-        hmac(&self.key, &[b"grepx plugin code 1", digest, &compatibility, code])
+    /// For the code that follows. The parts have fixed lengths, so their concatenation has one reading.
+    fn hasher(&self, engine: &Engine, digest: &[u8; 32]) -> blake3::Hasher {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(b"grepx plugin code 2").update(digest);
+        hasher.update(&compatibility(engine).to_be_bytes());
+        hasher
     }
 }
 
@@ -126,25 +163,6 @@ fn compatibility(engine: &Engine) -> u64 {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.finish()
-}
-
-/// RFC 2104 with SHA-256; the key is shorter than a block. All parts but the last have a fixed
-/// length, so their concatenation has one reading.
-fn hmac(key: &[u8; KEY_BYTES], parts: &[&[u8]]) -> [u8; TAG_BYTES] {
-    let mut block = [0_u8; 64];
-    block[..KEY_BYTES].copy_from_slice(key);
-    let inner = Sha256::new().chain_update(block.map(|byte| byte ^ 0x36));
-    let inner = parts
-        .iter()
-        .fold(inner, |hash, part| hash.chain_update(part))
-        .finalize();
-    let outer = Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c));
-    outer.chain_update(inner).finalize().into()
-}
-
-/// Takes the same time wherever the first difference is.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |seen, (a, b)| seen | (a ^ b)) == 0
 }
 
 fn make_dir(dir: &Path) -> io::Result<()> {

@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use jsonschema::Validator;
 use serde_json::Value;
 
+use super::call::kept::Kept;
 use super::capability::Capability;
 use super::counters::{Counters, Counts};
 use super::descriptor;
@@ -46,6 +47,7 @@ pub struct Kind {
     pub(super) counters: Arc<Counters>,
     pub(super) rights: Rights,
     pub(super) input: Validator,
+    pub(super) kept: Kept,
 }
 
 /// A file that was looked at and changed nothing.

@@ -16,6 +16,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use super::bindings::activity::ActivityPlugin;
 use super::bindings::extra::WithSecrets;
+use super::call::kept;
 use super::failure::Error;
 use super::guest::Guest;
 use super::settings::{KIB, MIB, Settings};
@@ -73,12 +74,14 @@ fn config() -> Config {
         // Files are compiled beside each other, and one that comes while the host works leaves
         // the other cores to the work.
         .parallel_compilation(false)
+        // Places in the component's code are shown to nobody, and take a third of the cache.
+        .generate_address_map(false)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16));
     config
 }
 
 fn pooled_config(settings: &Settings) -> Config {
-    let calls = settings.concurrent_calls.saturating_add(SPARE_CALLS);
+    let calls = settings.concurrent_calls.saturating_add(SPARE_CALLS + kept::PLACES);
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(calls)
         .total_core_instances(calls.saturating_mul(CORE_INSTANCES_PER_CALL))

@@ -39,6 +39,9 @@ pub struct Settings {
     pub table_elements: usize,
     /// Core instances of one call; components of interpreted languages have dozens.
     pub instances: usize,
+    /// Calls that one instance of an activity may answer. With 1, nothing that a call leaves in
+    /// its memory is there in the next one.
+    pub calls_per_instance: u32,
     pub max_output_bytes: usize,
     pub max_input_bytes: usize,
     pub log_lines_per_call: u32,
@@ -67,6 +70,7 @@ pub struct PluginSettings {
     pub memory_bytes: Option<usize>,
     pub table_elements: Option<usize>,
     pub instances: Option<usize>,
+    pub calls_per_instance: Option<u32>,
     pub max_output_bytes: Option<usize>,
     pub max_input_bytes: Option<usize>,
     pub log_lines: Option<u32>,
@@ -82,6 +86,7 @@ pub struct Limits {
     pub memory_bytes: usize,
     pub table_elements: usize,
     pub instances: usize,
+    pub calls_per_instance: u32,
     pub max_output_bytes: usize,
     pub max_input_bytes: usize,
     pub log_lines: u32,
@@ -108,6 +113,7 @@ impl Settings {
             memory_bytes: 256 * MIB,
             table_elements: 20_000,
             instances: 200,
+            calls_per_instance: 1,
             max_output_bytes: 16 * MIB,
             max_input_bytes: 16 * MIB,
             log_lines_per_call: 1000,
@@ -129,6 +135,7 @@ impl Settings {
             memory_bytes: own.memory_bytes.unwrap_or(self.memory_bytes),
             table_elements: own.table_elements.unwrap_or(self.table_elements),
             instances: own.instances.unwrap_or(self.instances),
+            calls_per_instance: own.calls_per_instance.unwrap_or(self.calls_per_instance),
             max_output_bytes: own.max_output_bytes.unwrap_or(self.max_output_bytes),
             max_input_bytes: own.max_input_bytes.unwrap_or(self.max_input_bytes),
             log_lines: own.log_lines.unwrap_or(self.log_lines_per_call),

@@ -1,5 +1,6 @@
 mod files;
 mod guests;
+mod kept;
 mod real;
 
 use std::path::PathBuf;

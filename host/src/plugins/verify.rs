@@ -15,6 +15,7 @@ use wasmtime::component::Component;
 
 use super::Shared;
 use super::bindings::{activity, durable, policy, types};
+use super::call::kept::Kept;
 use super::call::{Call, call};
 use super::capability::Capability;
 use super::counters::Counters;
@@ -107,6 +108,7 @@ pub(super) async fn verify(shared: &Arc<Shared>, source: &Source) -> Result<Prov
     for one in described {
         let grants = allowed::check(&shared.settings, &file, program.role(), &one)?;
         file.notes.extend(allowed::note(&file, program.role(), &one, &grants));
+        file.notes.extend(not_kept(shared, program.role(), &one.kind));
         granted.push((one, grants));
     }
     let program = Arc::new(program);
@@ -175,6 +177,7 @@ fn kind(
         settings: told.as_bytes().to_vec(),
         counters: shared.counters(&new.kind),
         input: new.input,
+        kept: Kept::new(limits.calls_per_instance, &shared.places),
         rights: Rights {
             kind: new.kind.as_str().into(),
             http: allowed::sends(file, role, &grants),
@@ -196,6 +199,14 @@ fn kind(
             kind: new.kind,
         },
     }))
+}
+
+/// A setting that changes nothing says so.
+fn not_kept(shared: &Shared, role: Role, kind: &str) -> Option<String> {
+    let own = shared.settings.per_plugin.get(kind)?.calls_per_instance?;
+    (role != Role::Activity && own > 1 && own != shared.settings.calls_per_instance).then(|| {
+        format!("plugins.limits.{kind}.calls_per_instance changes nothing: a {role} has a new instance for each call")
+    })
 }
 
 struct Compiled {

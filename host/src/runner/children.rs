@@ -116,6 +116,7 @@ pub(crate) fn start(
             Ok(Ok(run)) => tell(&world, &runner, &parent, &run).await,
             Ok(Err(refused)) => answer(&runner, &parent, Outcome::Failed(refused)).await,
             // The host's own trouble is not the task's: the next sweep asks again.
+            Err(_) if world.store.trouble().is_some() => {}
             Err(error) => {
                 tracing::warn!(run = %parent.run, error = &error as &dyn std::error::Error, "a child run is not started yet");
             }

@@ -229,12 +229,16 @@ impl Live {
             }
             Fact::Suspended {
                 node,
-                attempt: _,
+                attempt,
                 suspended,
                 ..
-            } => self.note_queued(*node, record.at, &suspended.commands),
-            Fact::Outcome { node, .. } => {
-                self.queued.remove(node);
+            } => self.note_queued(*node, *attempt, record.at, &suspended.commands),
+            Fact::Outcome { node, outcome, .. } => {
+                match (self.queued.get_mut(node), outcome) {
+                    (Some(queued), Outcome::Reply(_)) => queued.heard(record.at),
+                    (Some(_), Outcome::Failed(_) | Outcome::Cancelled) => drop(self.queued.remove(node)),
+                    _ => {}
+                }
                 self.holds.remove(node);
             }
             Fact::Cancelled { node }
@@ -255,7 +259,7 @@ impl Live {
         }
     }
 
-    fn note_queued(&mut self, node: NodeId, since: Timestamp, commands: &[grepx_engine::Command]) {
+    fn note_queued(&mut self, node: NodeId, attempt: u32, since: Timestamp, commands: &[grepx_engine::Command]) {
         for command in commands {
             let Op::Enqueue(message) = &command.op else { continue };
             let task_name = message.meta.get("task-name").cloned().unwrap_or_default();
@@ -263,7 +267,12 @@ impl Live {
                 connection: message.connection.clone(),
                 queue: message.destination.clone(),
                 task_name,
+                attempt,
+                key: command.key.clone(),
                 since,
+                taken: false,
+                seen: since,
+                missing: 0,
             };
             self.queued.insert(node, queued);
         }

@@ -52,13 +52,22 @@ pub(crate) enum Work {
     Stop,
 }
 
-/// A message in a queue, for the question why nobody takes it.
+/// A message that was given out, for the questions why nobody takes it and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Queued {
     pub(crate) connection: String,
     pub(crate) queue: String,
     pub(crate) task_name: String,
+    /// Of the command.
+    pub(crate) attempt: u32,
+    pub(crate) key: String,
     pub(crate) since: Timestamp,
+    /// A worker has said something about it.
+    pub(crate) taken: bool,
+    /// Of the last sign of it, or the last look for it.
+    pub(crate) seen: Timestamp,
+    /// Looks in a row that found it nowhere.
+    pub(crate) missing: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +75,15 @@ pub(crate) struct Watched {
     pub(crate) connection: String,
     pub(crate) key: String,
     pub(crate) attempt: u32,
+}
+
+impl Queued {
+    /// A worker has said something about it.
+    pub(crate) fn heard(&mut self, at: Timestamp) {
+        self.taken = true;
+        self.seen = self.seen.max(at);
+        self.missing = 0;
+    }
 }
 
 impl Head {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use grepx_engine::{Definition, Due, Event, FlowRunId, Json, NodeId};
 use tokio::sync::oneshot;
 
+use crate::broker::Whereabouts;
 use crate::store::{self, Created, LogRow, NewRun, Planned};
 
 use super::live::{Live, Work};
@@ -63,6 +64,13 @@ pub(crate) enum Mail {
         run: FlowRunId,
         node: NodeId,
         reason: Option<String>,
+    },
+    /// What a look for the message of a node has found.
+    Sought {
+        run: FlowRunId,
+        node: NodeId,
+        attempt: u32,
+        whereabouts: Whereabouts,
     },
     /// Which builds suspended attempts need. `None` while a run is being read back.
     Builds {

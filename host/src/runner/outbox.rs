@@ -343,6 +343,7 @@ impl Outbox {
             match children::stop(&self.0.store, &self.0.runner, parent).await {
                 Ok(()) => return true,
                 Err(super::Error::Draining) => return false,
+                Err(_) if self.0.store.trouble().is_some() => self.pause().await,
                 Err(error) => {
                     tracing::warn!(run = %parent.run, error = &error as &dyn std::error::Error, "a child run is not stopped yet");
                     self.pause().await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use grepx_engine::{Definition, Event, FlowRunId, Json, NodeId, Outcome, Run, StateType, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::broker::Whereabouts;
 use crate::clock;
 use crate::failpoint::{self, Point};
 use crate::store::{self, Created, NewRun, Planned};
@@ -17,7 +18,7 @@ use super::events::{self, Hands};
 use super::live::{Head, Live};
 use super::mail::{Answer, Done, Mail};
 use super::plan::Plan;
-use super::{Error, Runner, Triggered, World, admission, watchdog};
+use super::{Error, Runner, Triggered, World, admission, lost, watchdog};
 
 type Reply = oneshot::Sender<Result<(), Error>>;
 
@@ -139,6 +140,12 @@ impl Shard {
                 }
             }
             Mail::Explained { run, node, reason } => self.explained(run, node, reason),
+            Mail::Sought {
+                run,
+                node,
+                attempt,
+                whereabouts,
+            } => self.sought(run, node, attempt, whereabouts),
             Mail::Builds { reply } => {
                 let known = self.reloading.is_empty();
                 let builds = self.live.values().flat_map(|live| live.run.builds().cloned());
@@ -159,6 +166,10 @@ impl Shard {
         definition: Arc<Definition>,
         reply: oneshot::Sender<Result<Triggered, Error>>,
     ) {
+        if reply.is_closed() {
+            // Whoever asked has been told that the store takes nothing, or is gone.
+            return;
+        }
         if self.live.contains_key(&new.id) {
             // A planned time that has its run already.
             let _ = reply.send(Ok(Triggered::Existing(new.id)));
@@ -298,7 +309,8 @@ impl Shard {
 
     fn explained(&mut self, run: FlowRunId, node: NodeId, reason: Option<String>) {
         let Some(live) = self.live.get_mut(&run) else { return };
-        if !live.queued.contains_key(&node) || live.holds.get(&node) == reason.as_ref() {
+        let waits = live.queued.get(&node).is_some_and(|queued| !queued.taken);
+        if !waits || live.holds.get(&node) == reason.as_ref() {
             return;
         }
         match reason {
@@ -312,6 +324,13 @@ impl Shard {
         }
         live.draft.touch(node);
         self.dirty.push(run);
+    }
+
+    fn sought(&mut self, run: FlowRunId, node: NodeId, attempt: u32, whereabouts: Whereabouts) {
+        let Some(live) = self.live.get_mut(&run) else { return };
+        if let Some(lost) = lost::conclude(live, node, attempt, whereabouts) {
+            self.event(run, lost, None);
+        }
     }
 
     /// Takes a run into memory and does everything that is due.
@@ -413,6 +432,7 @@ impl Shard {
         self.sweeps = self.sweeps.wrapping_add(1);
         self.look(self.sweeps.is_multiple_of(FULL_SWEEP));
         watchdog::look(&self.world, &self.runner, self.live.values());
+        lost::look(&self.world, &self.runner, self.live.values_mut());
     }
 
     fn look(&mut self, all: bool) {

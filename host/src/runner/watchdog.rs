@@ -21,7 +21,7 @@ pub(crate) fn look<'a>(world: &World, runner: &Runner, live: impl Iterator<Item 
     let mut questions: HashMap<Question, Vec<(FlowRunId, NodeId)>> = HashMap::new();
     let waiting = live.flat_map(|live| live.queued.iter().map(|(node, queued)| (live.id(), *node, queued)));
     for (run, node, queued) in waiting
-        .filter(|(_, _, queued)| now.since_ms(queued.since) > PATIENCE_MS)
+        .filter(|(_, _, queued)| !queued.taken && now.since_ms(queued.since) > PATIENCE_MS)
         .take(EXPLAINED_MAX)
     {
         let Queued {

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use grepx_engine::FlowRunId;
 use rusqlite::ErrorCode;
 
+use super::lock::Holder;
+
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     #[error(
-        "the state directory {} is in use by process {holder}: stop that grepx-host, or choose another state directory",
+        "the state directory {} is in use by {holder}: stop that grepx-host, or choose another state directory (store.dir)",
         .dir.display()
     )]
-    Locked { dir: PathBuf, holder: String },
+    Locked { dir: PathBuf, holder: Box<Holder> },
     #[error("cannot {doing} {}: check that it exists and that this user may write it", .path.display())]
     Io {
         doing: &'static str,
@@ -27,6 +29,8 @@ pub enum Error {
         .path.display()
     )]
     NewerSchema { path: PathBuf, found: i64, known: i64 },
+    #[error("a restored run store cannot be put in its place")]
+    Restore(#[source] Arc<super::BackupError>),
     #[error("cannot bring the run store {} to the current schema: restore a copy of it, or move it away to start empty", .path.display())]
     Migration {
         path: PathBuf,
@@ -36,13 +40,29 @@ pub enum Error {
     #[error("the disk of the run store is full, nothing of this change was kept: free space and try again")]
     Full {
         #[source]
-        source: Arc<rusqlite::Error>,
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
-    #[error("the run store is damaged: stop grepx-host, then restore a copy of it or move it away to start empty")]
+    #[error(
+        "the disk of the run store fails, nothing of this change was kept: check that it is there, sound, and mounted so that this user may write"
+    )]
+    Disk {
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    #[error(
+        "the run store is damaged and is not written any further: stop grepx-host, then `grepx-host restore FILE` with \
+         the newest backup, or move it away to start empty; `grepx-host gc --check` lists what is damaged"
+    )]
     Corrupt {
         #[source]
         source: Arc<rusqlite::Error>,
     },
+    #[error(
+        "the run store {} was moved, removed or replaced under the running grepx-host: put it back, or restart \
+         grepx-host to work with what is there now",
+        .path.display()
+    )]
+    Gone { path: PathBuf },
     #[error("another program keeps the run store locked: close it (a database browser, a backup) and try again")]
     Busy {
         #[source]
@@ -86,9 +106,40 @@ impl Error {
         }
     }
 
+    /// What a check has found.
+    pub(super) fn damaged(findings: impl Into<String>) -> Self {
+        let first: String = findings.into().lines().take(3).collect::<Vec<_>>().join("; ");
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        Self::Corrupt {
+            source: Arc::new(rusqlite::Error::SqliteFailure(code, Some(first))),
+        }
+    }
+
+    /// What the disk said when it was tried outside of the database.
+    pub(super) fn of_disk(error: io::Error) -> Self {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded | FileTooLarge => Self::Full {
+                source: Arc::new(error),
+            },
+            _ => Self::Disk {
+                source: Arc::new(error),
+            },
+        }
+    }
+
     /// Not the fault of one change: every other one would fail as well.
-    pub(super) const fn concerns_all(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::Corrupt { .. } | Self::Busy { .. })
+    #[must_use]
+    pub const fn concerns_all(&self) -> bool {
+        matches!(
+            self,
+            Self::Full { .. } | Self::Disk { .. } | Self::Gone { .. } | Self::Corrupt { .. } | Self::Busy { .. }
+        )
+    }
+
+    /// Of errors that concern all: nothing worse is told by the other one.
+    pub(super) fn is_as_bad_as(&self, other: &Self) -> bool {
+        matches!(self, Self::Corrupt { .. }) || std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
 
@@ -98,6 +149,7 @@ impl From<rusqlite::Error> for Error {
         let source = Arc::new(source);
         match code {
             Some(ErrorCode::DiskFull) => Self::Full { source },
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => Self::Disk { source },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt { source },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { source },
             _ => Self::Sql { source },

@@ -5,16 +5,24 @@
     reason = "the run database is opened here and nowhere else"
 )]
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::check::{self, Depth, Found};
 use super::{Durability, Error};
 
-/// Another program (a backup, a database browser) may hold the file for this long.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Another program (a database browser) may hold the file for this long before it counts as trouble.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// A start looks through the file for damage for so long; what lies behind is checked on request.
+const CHECK_TIME_MAX: Duration = Duration::from_secs(2);
+/// After the disk was full there has to be so much room before work is taken again: else the next
+/// commits would fill it at once.
+const ROOM_BYTES: usize = 1 << 20;
 /// Page cache, in KiB; filled as needed.
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 const READER_CACHE_KIB: i64 = 4 * 1024;
@@ -33,6 +41,8 @@ mod embedded {
 pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, Error> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Takes effect in a new file only; `gc --vacuum` brings it to an older one.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(
         None,
@@ -49,7 +59,29 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, 
     connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES_MAX)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     migrate(&mut connection, path)?;
+    if let Found::Damage(first) = check::check(&mut connection, Depth::Quick, Some(CHECK_TIME_MAX))? {
+        return Err(Error::damaged(first));
+    }
     Ok(connection)
+}
+
+/// Whether a change could be written now: bytes beside the database, then a page of it.
+pub(super) fn has_room(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let beside = path.with_extension("room");
+    // Where no file may be made, the database itself may still be written.
+    if let Ok(file) = File::create(&beside) {
+        let written = write_room(file);
+        let removed = std::fs::remove_file(&beside);
+        written.and(removed).map_err(Error::of_disk)?;
+    }
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", version)?;
+    Ok(())
+}
+
+fn write_room(mut file: File) -> std::io::Result<()> {
+    file.write_all(&vec![0; ROOM_BYTES])?;
+    file.sync_all()
 }
 
 pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
@@ -67,6 +99,25 @@ pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
 }
 
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+    schema_that_we_know(connection, path)?;
+    let applied = embedded::migrations::runner()
+        .run(connection)
+        .map_err(|source| Error::Migration {
+            path: path.to_owned(),
+            source: Arc::new(source),
+        })?;
+    for migration in applied.applied_migrations() {
+        tracing::info!(
+            version = migration.version(),
+            name = migration.name(),
+            "run store migrated"
+        );
+    }
+    Ok(())
+}
+
+/// The schema of the file; 0 when it is none of ours yet. A newer one is refused.
+pub(super) fn schema_that_we_know(connection: &Connection, path: &Path) -> Result<i64, Error> {
     let runner = embedded::migrations::runner();
     let known = runner.get_migrations().iter().map(|m| i64::from(m.version())).max();
     let known = known.unwrap_or(0);
@@ -78,18 +129,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Er
             known,
         });
     }
-    let applied = runner.run(connection).map_err(|source| Error::Migration {
-        path: path.to_owned(),
-        source: Arc::new(source),
-    })?;
-    for migration in applied.applied_migrations() {
-        tracing::info!(
-            version = migration.version(),
-            name = migration.name(),
-            "run store migrated"
-        );
-    }
-    Ok(())
+    Ok(found)
 }
 
 fn schema(connection: &Connection) -> Result<i64, Error> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Error;
 use super::create;
 use super::model::{NewRun, Progress, SchedulePlan};
-use super::rows::{self, ScheduleRow, blob};
+use super::rows::{ScheduleRow, blob};
 use super::writer::Writing;
 
 /// Writes down how far a schedule has come, and its next runs. A run that exists already stays.
@@ -108,14 +108,15 @@ pub(super) fn schedules(sql: &Connection) -> Result<Vec<ScheduleRow>, Error> {
         sql.prepare("SELECT id, deployment_id, rule, handled_until, next_at, planned_until FROM schedules")?;
     let found = select.query_map([], |row| {
         Ok(ScheduleRow {
-            id: rows::uuid(row, "id")?,
-            deployment_id: rows::uuid(row, "deployment_id")?,
-            rule: row.get("rule")?,
+            // By number: at a hundred thousand rows the search for names is what takes the time.
+            id: Uuid::from_bytes(row.get(0)?),
+            deployment_id: Uuid::from_bytes(row.get(1)?),
+            rule: row.get(2)?,
             progress: Progress {
-                handled_until: rows::time(row, "handled_until")?,
-                next_at: rows::maybe_time(row, "next_at")?,
+                handled_until: Timestamp(row.get(3)?),
+                next_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
             },
-            planned_until: rows::time(row, "planned_until")?,
+            planned_until: Timestamp(row.get(5)?),
         })
     })?;
     Ok(found.collect::<Result<_, _>>()?)

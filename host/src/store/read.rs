@@ -9,7 +9,7 @@ use super::boot::{Share, Which};
 use super::{
     Error, FlowRun, FlowRunFilter, FlowRunSort, LiveRun, LogFilter, LogLine, OpenSend, Page, PoolStatus, ScheduleRow,
     SendId, SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, boot, deployments, limits,
-    planned, reads, slots,
+    planned, reads, retention, slots,
 };
 
 /// Runs that [`Store::live_runs`] has read ahead.
@@ -80,6 +80,11 @@ reads! {
     reason_for(run: FlowRunId) -> Option<String> = slots::reason_for;
     /// Every work pool of the definitions, as it is in force.
     pools() -> Vec<PoolStatus> = slots::pool_status;
+    /// How many ended flow runs would be removed.
+    count_due(cutoffs: super::Cutoffs) -> u64 = retention::count_due;
+    /// Ids of runs that have rows and are not there.
+    orphans() -> Vec<Vec<u8>> = retention::orphans;
+    space() -> super::Space = retention::space;
     /// What was set at run time, by work pool and work queue (`None`: the pool itself).
     pool_switches() -> BTreeMap<(String, Option<String>), Switch> = limits::switches;
 }

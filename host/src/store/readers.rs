@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use super::health::Health;
 use super::{Error, open};
 
 #[derive(Clone, Debug)]
 pub(super) struct Readers {
     turns: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
+    health: Health,
 }
 
 /// A connection that goes back on drop, also when the read panics.
@@ -22,13 +24,14 @@ struct Lent<'a> {
 }
 
 impl Readers {
-    pub(super) fn open(path: &Path, readers: usize) -> Result<Self, Error> {
+    pub(super) fn open(path: &Path, readers: usize, health: Health) -> Result<Self, Error> {
         let idle: Vec<Connection> = (0..readers.max(1))
             .map(|_| open::reader(path))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             turns: Arc::new(Semaphore::new(idle.len())),
             idle: Arc::new(Mutex::new(idle)),
+            health,
         })
     }
 
@@ -52,6 +55,10 @@ impl Readers {
             work(&transaction)
         });
         match reading.await {
+            Ok(Err(error @ Error::Corrupt { .. })) => {
+                self.health.begins(&error);
+                Err(error)
+            }
             Ok(read) => read,
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

@@ -152,3 +152,26 @@ pub(super) fn line(text: &str) -> LogRow {
         message: text.to_owned(),
     }
 }
+
+/// Overwrites a page that belongs to a table.
+pub(super) fn damage(path: &Path, table: &str) {
+    let file = rusqlite::Connection::open(path).expect("opens");
+    let root: i64 = file
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [table], |row| {
+            row.get(0)
+        })
+        .expect("its root");
+    let page: i64 = file
+        .query_row("PRAGMA page_size", [], |row| row.get(0))
+        .expect("its size");
+    file.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        .expect("in one file");
+    drop(file);
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).expect("opens");
+    std::io::Seek::seek(
+        &mut file,
+        std::io::SeekFrom::Start(u64::try_from((root - 1) * page).expect("positive")),
+    )
+    .expect("there");
+    std::io::Write::write_all(&mut file, &[0xA5; 512]).expect("written");
+}

@@ -1,3 +1,5 @@
+mod power_loss;
+
 use grepx_engine::{Fact, StateType};
 use tempfile::TempDir;
 
@@ -29,7 +31,7 @@ async fn submitted_commits_are_made_in_the_order_of_the_calls() {
 
 #[tokio::test]
 async fn a_bad_member_of_a_group_costs_nobody_else() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     for n in 1..=3 {
         store.create(run(n), None, first(id(n))).await.expect("created");
     }
@@ -77,7 +79,7 @@ async fn a_full_queue_refuses_instead_of_growing() {
 
 #[tokio::test]
 async fn an_idempotency_key_creates_one_run() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     let with_key = |n| super::NewRun {
         idempotency_key: Some("key".to_owned()),
         ..run(n)
@@ -106,7 +108,7 @@ async fn an_idempotency_key_creates_one_run() {
 async fn a_second_host_is_told_who_holds_the_directory() {
     let Fixture { store, dir, .. } = fixture().await;
     let refused = Store::open(&settings(dir.path())).expect_err("the first one holds it");
-    assert!(matches!(&refused, Error::Locked { holder, .. } if *holder == std::process::id().to_string()));
+    assert!(matches!(&refused, Error::Locked { holder, .. } if holder.process == Some(std::process::id())));
     drop(store);
     Store::open(&settings(dir.path())).expect("free again");
 }
@@ -137,7 +139,9 @@ async fn the_state_directory_is_for_its_owner_only() {
 #[tokio::test]
 async fn slots_are_told_after_the_commit_and_explained_while_missing() {
     let Fixture {
-        store, mut admissions, ..
+        store,
+        mut admissions,
+        dir: _dir,
     } = fixture().await;
     let pool = |limit| PoolLimits {
         name: "p".to_owned(),

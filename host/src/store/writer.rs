@@ -3,22 +3,30 @@
 //!
 //! A change that cannot be made costs nobody else: the transaction is rolled back and each change
 //! of the group is then tried in one of its own.
+//!
+//! What concerns every change (a full disk, a lock that somebody keeps) is waited out: what a run
+//! has done stays in the queue and is made when it can be, in its order, so nothing in memory has
+//! to be thrown away; what somebody waits for who may as well come again is refused at once.
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::health::Health;
+use super::model::SlotNews;
+use super::{Error, admission, open};
 use crate::failpoint::{self, Point};
 
-use super::model::SlotNews;
-use super::{Error, admission};
-
+/// Between two looks whether the store takes changes again: at first, and at most.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Changes of one transaction at most: bounds how long the first one waits for the last.
 const GROUP_MAX: usize = 1_024;
 
@@ -39,12 +47,15 @@ pub(super) struct Writing<'a> {
 pub(super) trait Change: Send {
     fn make(&mut self, writing: &mut Writing<'_>) -> Result<(), Error>;
     fn answer(self: Box<Self>, end: Result<(), Error>);
+    /// Whether it is kept until it can be made, whatever is the matter with the store.
+    fn waits(&self) -> bool;
 }
 
 struct Asked<F, T> {
     work: F,
     made: Option<T>,
     reply: oneshot::Sender<Result<T, Error>>,
+    waits: bool,
 }
 
 impl<F, T> Change for Asked<F, T>
@@ -62,6 +73,10 @@ where
         let answer = end.and_then(|()| made.ok_or(Error::Closed));
         // Nobody may be waiting any more; the change stands all the same.
         let _ = reply.send(answer);
+    }
+
+    fn waits(&self) -> bool {
+        self.waits
     }
 }
 
@@ -88,7 +103,25 @@ impl<T> Future for Receipt<T> {
     }
 }
 
+/// A change that is refused while nothing can be written.
 pub(super) fn change<F, T>(work: F) -> (Box<dyn Change>, Receipt<T>)
+where
+    F: FnMut(&mut Writing<'_>) -> Result<T, Error> + Send + 'static,
+    T: Send + 'static,
+{
+    asked(work, false)
+}
+
+/// A change that waits until it can be written.
+pub(super) fn waiting_change<F, T>(work: F) -> (Box<dyn Change>, Receipt<T>)
+where
+    F: FnMut(&mut Writing<'_>) -> Result<T, Error> + Send + 'static,
+    T: Send + 'static,
+{
+    asked(work, true)
+}
+
+fn asked<F, T>(work: F, waits: bool) -> (Box<dyn Change>, Receipt<T>)
 where
     F: FnMut(&mut Writing<'_>) -> Result<T, Error> + Send + 'static,
     T: Send + 'static,
@@ -98,6 +131,7 @@ where
         work,
         made: None,
         reply,
+        waits,
     };
     (Box::new(asked), Receipt(receipt))
 }
@@ -108,29 +142,37 @@ pub(super) fn start(
     queue: mpsc::Receiver<Box<dyn Change>>,
     admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
     log_lines_max: i64,
+    health: Health,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || {
             Writer {
                 connection,
+                queue,
                 admissions,
                 log_lines_max,
+                health,
+                pause: PAUSE_MIN,
             }
-            .run(queue);
+            .run();
         })
 }
 
 struct Writer {
     connection: Connection,
+    queue: mpsc::Receiver<Box<dyn Change>>,
     admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
     log_lines_max: i64,
+    health: Health,
+    /// Before the next look whether the store takes changes again.
+    pause: Duration,
 }
 
 impl Writer {
-    fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Change>>) {
+    fn run(mut self) {
         let mut group = Vec::with_capacity(GROUP_MAX);
-        while queue.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
+        while self.queue.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
             self.settle(&mut group);
         }
         if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
@@ -139,29 +181,72 @@ impl Writer {
     }
 
     fn settle(&mut self, group: &mut Vec<Box<dyn Change>>) {
-        match self.attempt(group) {
-            Ok(news) => self.answer(group.drain(..), news),
-            Err(error) if group.len() == 1 || error.concerns_all() => {
-                for change in group.drain(..) {
-                    change.answer(Err(error.clone()));
+        loop {
+            match self.attempt(group) {
+                Ok(news) => {
+                    self.pause = PAUSE_MIN;
+                    self.health.ends();
+                    return self.answer(group.drain(..), news);
                 }
-            }
-            Err(_) => {
-                for change in group.drain(..) {
-                    let mut alone = [change];
-                    let end = self.attempt(&mut alone);
-                    let [change] = alone;
-                    match end {
-                        Ok(news) => self.answer([change], news),
-                        Err(error) => change.answer(Err(error)),
+                Err(error) if error.concerns_all() => {
+                    if !self.wait_out(group, error) {
+                        return;
                     }
                 }
+                Err(error) if group.len() == 1 => return refuse(group, &error),
+                Err(_) => {
+                    for change in std::mem::take(group) {
+                        self.settle(&mut vec![change]);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Until the store seems to take changes again; then what waits of the group is to be made.
+    /// False when nothing of it is left to be made.
+    fn wait_out(&mut self, group: &mut Vec<Box<dyn Change>>, mut error: Error) -> bool {
+        loop {
+            self.health.begins(&error);
+            let (waiting, refused) = group.drain(..).partition(|change| change.waits());
+            *group = waiting;
+            refuse(&mut { refused }, &error);
+            if self.queue.is_closed() {
+                // The host ends; what is left is in nobody's hands but the outside's, as after a crash.
+                refuse(group, &error);
+                return false;
+            }
+            std::thread::park_timeout(self.pause);
+            self.pause = (self.pause * 2).min(PAUSE_MAX);
+            while group.len() < GROUP_MAX
+                && let Ok(change) = self.queue.try_recv()
+            {
+                group.push(change);
+            }
+            if self.health.damage().is_some() {
+                continue;
+            }
+            let now = self.health.still_there();
+            match now.and_then(|()| open::has_room(&self.connection, self.health.path())) {
+                Ok(()) if group.is_empty() => {
+                    self.pause = PAUSE_MIN;
+                    self.health.ends();
+                    return false;
+                }
+                // It is over when they are made: they may need more room.
+                Ok(()) => return true,
+                Err(still) => error = still,
             }
         }
     }
 
     /// All of the group in one transaction, or nothing.
     fn attempt(&mut self, group: &mut [Box<dyn Change>]) -> Result<Vec<SlotNews>, Error> {
+        if let Some(damage) = self.health.damage() {
+            return Err(damage);
+        }
+        self.health.still_there()?;
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -196,5 +281,11 @@ impl Writer {
             // Nobody listens while the host shuts down; the rows say who holds a slot.
             let _ = self.admissions.send(news);
         }
+    }
+}
+
+fn refuse(group: &mut Vec<Box<dyn Change>>, error: &Error) {
+    for change in group.drain(..) {
+        change.answer(Err(error.clone()));
     }
 }

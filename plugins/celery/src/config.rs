@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use grepx_plugin_sdk::prelude::*;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A task's `task_config`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -23,9 +23,24 @@ pub struct Config {
     /// Headers beside the protocol's.
     #[serde(default)]
     pub headers: BTreeMap<String, Value>,
+    /// Instead of the settings'.
+    pub when_lost: Option<WhenLost>,
 }
 
-/// The plugin's settings in the host's configuration.
+/// What becomes of an attempt whose message nobody has any more. It may have run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenLost {
+    /// It fails, and the retry policy may try again.
+    #[default]
+    Retry,
+    /// It fails, and nothing is tried again.
+    Fail,
+    /// A person decides.
+    Ask,
+}
+
+/// The plugin's settings in the host's configuration: how the workers are set up.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -37,11 +52,22 @@ pub(crate) struct Settings {
     /// `global_keyprefix` of the workers' `result_backend_transport_options`.
     #[serde(default)]
     pub(crate) result_key_prefix: String,
+    /// For tasks that do not say it.
+    pub(crate) when_lost: Option<WhenLost>,
+    /// The same where the workers of another connection are set up otherwise.
+    #[serde(default)]
+    connections: BTreeMap<String, Settings>,
 }
 
 const DEFAULT_QUEUE: &str = "celery";
 const DEFAULT_WORK_QUEUE: &str = "default";
 const DEFAULT_CONNECTION: &str = "celery";
+
+impl Settings {
+    pub(crate) fn of(&self, connection: &str) -> &Self {
+        self.connections.get(connection).unwrap_or(self)
+    }
+}
 
 impl Config {
     pub(crate) fn connection(&self) -> &str {
@@ -49,14 +75,14 @@ impl Config {
     }
 
     /// The task's own queue, else the one of its work queue, else the work queue's name.
-    pub(crate) fn queue(&self, settings: &Settings, work_queue: Option<&str>) -> String {
+    pub(crate) fn queue(&self, workers: &Settings, work_queue: Option<&str>) -> String {
         let own = self.queue.as_ref();
-        let mapped = || work_queue.and_then(|name| settings.queues.get(name));
+        let mapped = || work_queue.and_then(|name| workers.queues.get(name));
         if let Some(queue) = own.or_else(mapped) {
             return queue.clone();
         }
         match work_queue {
-            None | Some(DEFAULT_WORK_QUEUE) => settings
+            None | Some(DEFAULT_WORK_QUEUE) => workers
                 .default_queue
                 .clone()
                 .unwrap_or_else(|| DEFAULT_QUEUE.to_owned()),
@@ -88,6 +114,10 @@ pub(crate) fn input_schema() -> Value {
         },
         "shadow": described(text.clone(), "Name in the workers' logs"),
         "headers": { "type": "object", "maxProperties": 64, "description": "Further message headers" },
+        "when_lost": {
+            "enum": ["retry", "fail", "ask", null],
+            "description": "What becomes of the attempt when nobody has its message any more",
+        },
     });
     let mut schema = schema::task(json!({}), &[], config);
     schema["properties"]["name"] = json!({

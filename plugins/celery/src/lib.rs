@@ -9,19 +9,21 @@
 
 mod config;
 mod follow;
+mod lost;
 mod send;
 
 use grepx_plugin_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
-pub use config::Config;
 use config::Settings;
+pub use config::{Config, WhenLost};
 
 /// The keys of the attempt's commands.
 const TASK: &str = "task";
 const RESULT: &str = "result";
 const REVOKE: &str = "revoke";
+const LOST: &str = "lost";
 
 #[derive(Debug)]
 pub struct Celery;
@@ -34,12 +36,14 @@ pub struct State {
     queue: String,
     connection: String,
     result_key: String,
+    #[serde(default)]
+    when_lost: WhenLost,
 }
 
 impl Durable for Celery {
     const KIND: &'static str = "celery";
     const SUMMARY: &'static str = "Has a Celery worker run the task";
-    const CAPABILITIES: &'static [&'static str] = &["connection:celery"];
+    const CAPABILITIES: &'static [&'static str] = &["connection:*"];
     type Input = TaskInput<Map<String, Value>, Config>;
     type Output = Value;
     type State = State;
@@ -61,10 +65,12 @@ impl Durable for Celery {
     }
 
     fn resume(_ctx: &Ctx, state: State, events: Vec<Event>) -> Result<Step<Value, State>, Error> {
-        let mut latest = None;
+        let (mut latest, mut lost, mut decision) = (None, None, None);
         for event in events {
             match event.outcome {
+                Outcome::Failed(error) if error.code == lost::CODE => lost = Some(error),
                 Outcome::Failed(error) => return Err(error),
+                Outcome::Signal(answer) if event.key == LOST => decision = Some(answer),
                 Outcome::Cancelled => {
                     let message = format!("the host withdrew {} from the queue {}", state.task, state.queue);
                     return Err(Error::cancelled("celery-withdrawn", message));
@@ -73,9 +79,12 @@ impl Durable for Celery {
                 _ => {}
             }
         }
-        match latest {
-            Some(bytes) => follow::read(state, &bytes),
-            None => Ok(Step::suspend(state).wake_any([RESULT])),
+        // A result says more than its absence did.
+        match (latest, lost, decision) {
+            (Some(bytes), ..) => follow::read(state, &bytes),
+            (None, Some(error), _) => lost::found(state, error),
+            (None, None, Some(answer)) => lost::decided(state, &answer),
+            (None, None, None) => Ok(Step::suspend(state).wake_any([RESULT])),
         }
     }
 

@@ -32,11 +32,13 @@ pub(crate) fn prepare(
         ));
     };
     let id = ctx.idempotency_key.as_str();
+    let workers = settings.of(config.connection());
     let state = State {
         id: id.to_owned(),
-        queue: config.queue(settings, ctx.work_queue()),
+        queue: config.queue(workers, ctx.work_queue()),
         connection: config.connection().to_owned(),
-        result_key: result_key(&settings.result_key_prefix, id),
+        result_key: result_key(&workers.result_key_prefix, id),
+        when_lost: config.when_lost.or(workers.when_lost).unwrap_or_default(),
         task,
     };
     let priority = config.priority;

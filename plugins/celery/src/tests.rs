@@ -134,3 +134,57 @@ fn it_would_load_and_its_schema_refuses_what_it_refuses() {
     }
     assert_eq!(testing::problems(schema, &json!({ "name": null })).len(), 1);
 }
+
+fn lost() -> Vec<Event> {
+    vec![event(
+        "task",
+        Outcome::Failed(Error::retryable("lost", "tasks.add is lost")),
+    )]
+}
+
+fn with_rule(rule: &str, events: Vec<Event>) -> Result<Step<Value, State>, Error> {
+    let mut state = started().state;
+    state.when_lost = serde_json::from_value(json!(rule)).expect("a rule");
+    Celery::resume(&Ctx::for_tests(), state, events)
+}
+
+#[test]
+fn a_lost_message_fails_the_attempt_as_the_task_says() {
+    for (rule, class) in [("retry", ErrorClass::Retryable), ("fail", ErrorClass::Permanent)] {
+        let error = with_rule(rule, lost()).expect_err("fails");
+        assert_eq!((error.class, error.code.as_str()), (class, "celery-lost"));
+    }
+    assert_eq!(started().state.when_lost, WhenLost::Retry);
+}
+
+#[test]
+fn a_person_decides_about_a_lost_message_when_asked_to() {
+    let Ok(Step::Suspended(asking)) = with_rule("ask", lost()) else {
+        panic!("suspended")
+    };
+    assert_eq!(asking.commands, [Command::signal("lost", "lost")]);
+    assert_eq!(asking.wake, Some(Wake::Any(vec!["result".into(), "lost".into()])));
+    for (answer, class) in [("retry", ErrorClass::Retryable), ("fail", ErrorClass::Permanent)] {
+        let decided = with_rule("ask", vec![event("lost", Outcome::Signal(json!(answer)))]);
+        assert_eq!(decided.expect_err("fails").class, class);
+    }
+    let again = with_rule("ask", vec![event("lost", Outcome::Signal(json!("perhaps")))]);
+    assert!(matches!(again, Ok(Step::Suspended(_))), "{again:?}");
+}
+
+#[test]
+fn a_result_says_more_than_its_absence() {
+    let mut events = lost();
+    events.push(event(
+        "result",
+        Outcome::Reply(r#"{"status":"SUCCESS","result":5}"#.into()),
+    ));
+    assert_eq!(with_rule("retry", events), Ok(Step::done(json!(5))));
+}
+
+#[test]
+fn a_state_of_an_older_build_is_read() {
+    let old = json!({"id": "i", "task": "t", "queue": "q", "connection": "c", "result_key": "k"});
+    let state: State = serde_json::from_value(old).expect("reads");
+    assert_eq!(state.when_lost, WhenLost::Retry);
+}

@@ -170,6 +170,21 @@ impl TaskMessage {
         envelope::encode(&body, &self.protocol_headers(), &properties).map_err(MessageError::Envelope)
     }
 
+    /// The id of a message in a list, whoever sent it and whatever its body is.
+    pub fn id_of(bytes: &[u8]) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Headed {
+            headers: Headers,
+        }
+        #[derive(serde::Deserialize)]
+        struct Headers {
+            id: String,
+        }
+        serde_json::from_slice::<Headed>(bytes)
+            .ok()
+            .map(|message| message.headers.id)
+    }
+
     fn protocol_headers(&self) -> Map<String, Value> {
         let root = self.root_id.as_deref().unwrap_or(&self.id);
         let limits = [seconds(self.hard_time_limit), seconds(self.soft_time_limit)];

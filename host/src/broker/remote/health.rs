@@ -66,7 +66,6 @@ impl Health {
             all && inner.announce(true)
         };
         if became_up {
-            tracing::info!(connection = %self.name, "the connection is up");
             let connection = self.name.clone();
             // Without a listener the host is closing.
             let _ = self.deliveries.notify(Notice::Up { connection }).await;
@@ -80,7 +79,6 @@ impl Health {
             inner.announce(false)
         };
         if became_down {
-            tracing::warn!(connection = %self.name, "the connection is down: {reason}");
             let connection = self.name.clone();
             let reason = reason.to_owned();
             // Without a listener the host is closing.

@@ -43,9 +43,7 @@ impl Compiler<'_> {
         let retry = self
             .cell(blame, "retry_config", row.object("retry_config"))
             .unwrap_or_default();
-        for (key, message) in retry_config(&retry) {
-            self.error(blame, "retry_config", message, format!("correct {key}, or remove it"));
-        }
+        let retry = self.retry(blame, retry);
         let timeout = self.cell(blame, "timeout_seconds", row.count("timeout_seconds"));
         // As in the original: 0 is no limit, NULL is the default.
         task.timeout_seconds = Some(timeout.unwrap_or(TIMEOUT_DEFAULT)).filter(|seconds| *seconds > 0);
@@ -60,13 +58,33 @@ impl Compiler<'_> {
         task.args = Json::from(&args);
         task.kwargs = Json::from(&kwargs);
         task.config = Json::from(&config);
-        task.retry_config = Json::from(&Value::Object(retry));
+        task.retry_config = Json::from(&retry);
         Some(Draft {
             task,
             depends_on,
             references,
             blame: super::flow::copy(blame),
         })
+    }
+
+    fn retry(&mut self, blame: &mut Blame, config: Map<String, Value>) -> Value {
+        let faults = retry_config(&config);
+        let config = Value::Object(config);
+        if faults.is_empty() && config != json!({}) {
+            for fault in self.kinds.check_retry(&config) {
+                let help = "correct it; the README of the kind that judges failures has the keys";
+                self.error(
+                    blame,
+                    "retry_config",
+                    format!("does not fit the retry policy: {fault}"),
+                    help,
+                );
+            }
+        }
+        for (key, message) in faults {
+            self.error(blame, "retry_config", message, format!("correct {key}, or remove it"));
+        }
+        config
     }
 
     fn trigger_rule(&mut self, blame: &mut Blame, row: &Row) -> TriggerRule {

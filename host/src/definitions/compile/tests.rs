@@ -22,6 +22,14 @@ impl Kinds for Known {
             }),
         }
     }
+
+    fn check_retry(&self, config: &Value) -> Vec<String> {
+        let backoff = config.get("backoff").is_some_and(|backoff| backoff != "fixed");
+        backoff
+            .then(|| "/backoff: expected fixed".to_owned())
+            .into_iter()
+            .collect()
+    }
 }
 
 const SCHEMA: &str = "
@@ -69,7 +77,7 @@ fn nonsense_in_tasks_is_named_and_costs_its_flow() {
         INSERT INTO prefect_tasks (id, name, flow_id, celery_task_name, task_kwargs) VALUES (12, 'kwargs', 2, 'm.x', '{"a": '), (13, 'bad kwargs', 2, 'm.x', '{"bad": 1}'), (14, 'null kwargs', 2, 'm.x', 'null');
         INSERT INTO prefect_tasks (id, name, flow_id, celery_task_name, depends_on) VALUES (15, 'deps', 2, 'm.x', '["arg", "sleeping", "other task", 3]'), (16, 'deps2', 2, 'm.x', '["arg", "sleeping", "other task", "zzzzz"]');
         INSERT INTO prefect_tasks (id, name, flow_id, task_kind, task_config) VALUES (17, 'kind', 2, 'slep', NULL), (18, 'config', 2, 'sleep', '{"seconds": "1"}');
-        INSERT INTO prefect_tasks (id, name, flow_id, celery_task_name, retry_config) VALUES (19, 'retries', 2, 'm.x', '{"max_retries": "3", "retry_delay_seconds": [1, -1], "mine": 1}');
+        INSERT INTO prefect_tasks (id, name, flow_id, celery_task_name, retry_config) VALUES (19, 'retries', 2, 'm.x', '{"max_retries": "3", "retry_delay_seconds": [1, -1], "mine": 1}'), (191, 'policy', 2, 'm.x', '{"backoff": "sometimes"}');
         INSERT INTO prefect_tasks (id, name, flow_id, celery_task_name, timeout_seconds, is_active) VALUES (20, 'time', 2, 'm.x', -5, 1), (21, 'flag', 2, 'm.x', 5, 'maybe');
         INSERT INTO prefect_tasks (id, name, flow_id, celery_task_name, trigger_rule) VALUES (22, 'rule', 2, 'm.x', 'all_sucess'), (23, NULL, 2, 'm.x', NULL);
         INSERT INTO prefect_tasks (id, name, flow_id, celery_task_name, inputs, run_if) VALUES (24, 'inputs', 2, 'm.x', '{"a": 1, "b": "results.x +", "c": "env.HOME", "d": "item"}', 'results');

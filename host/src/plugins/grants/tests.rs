@@ -61,3 +61,30 @@ fn methods_are_granted_by_name() {
     assert_eq!(grant.permits("GET", "localhost", 80), Some(Permit::Literal));
     assert_eq!(grant.permits("POST", "localhost", 80), None);
 }
+
+#[test]
+fn any_connection_means_any_that_was_granted() {
+    let any = Capability::Connection(Capability::ANY.to_owned());
+    let to = |name: &str| Capability::Connection(name.to_owned());
+    let grants = Grants::of_connections(["celery", "reports"]);
+    assert!(grants.allows(&any) && !Grants::default().allows(&any));
+
+    let command = |connection: &str| grepx_engine::Command {
+        key: "result".to_owned(),
+        op: grepx_engine::Op::Reply {
+            connection: connection.to_owned(),
+            key: "key".to_owned(),
+        },
+    };
+    let missing = |asked: &Capability, connection| {
+        crate::plugins::capability::missing(&[command(connection)], std::slice::from_ref(asked), &grants)
+    };
+    assert_eq!(missing(&any, "reports"), None);
+    assert_eq!(missing(&any, "other"), Some(to("other")));
+    assert_eq!(missing(&to("celery"), "celery"), None);
+    assert_eq!(
+        missing(&to("celery"), "reports"),
+        Some(to("reports")),
+        "granted, and not asked for"
+    );
+}

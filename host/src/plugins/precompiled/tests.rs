@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 struct Place {
@@ -28,16 +30,6 @@ impl Place {
 
 fn component(engine: &Engine) -> Component {
     Component::from_binary(engine, b"\0asm\x0d\0\x01\0").expect("the empty component")
-}
-
-#[test]
-fn hmac_is_the_one_of_the_standard() {
-    // RFC 4231 has no 32-byte key; computed with Python's hmac module.
-    let tag = hmac(&[0x0b; 32], &[b"Hi ", b"There"]);
-    assert_eq!(
-        hex(&tag),
-        "198a607eb44bfbc69903a0f1cf2bbdc5ba0aa3f3d9ae3c1c7a3b1696a0b68cf7"
-    );
 }
 
 #[test]
@@ -73,7 +65,6 @@ fn a_file_of_another_digest_does_not_load_under_a_new_name() {
 
 #[test]
 fn the_key_is_made_once_and_private() {
-    use std::os::unix::fs::PermissionsExt;
     let place = place();
     let first = place.open().key;
     assert_eq!(place.open().key, first);
@@ -82,4 +73,19 @@ fn the_key_is_made_once_and_private() {
     fs::write(&place.key, b"short").expect("write");
     let error = Precompiled::open(&place.cache, &place.key).err().expect("refused");
     assert!(error.to_string().contains("5 bytes instead of a key of 32"), "{error}");
+}
+
+#[test]
+fn what_others_may_write_is_not_loaded() {
+    let (place, engine) = (place(), Engine::default());
+    let cache = place.open();
+    cache.save(&engine, &[1; 32], &component(&engine));
+    let file = place.files().remove(0);
+    for (path, usual) in [(file.as_path(), 0o600), (place.cache.as_path(), 0o700)] {
+        let mode = |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode");
+        mode(usual | 0o020);
+        assert!(cache.load(&engine, &[1; 32]).is_none(), "{}", path.display());
+        mode(usual);
+        assert!(cache.load(&engine, &[1; 32]).is_some(), "{}", path.display());
+    }
 }

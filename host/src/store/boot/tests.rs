@@ -113,7 +113,7 @@ async fn a_damaged_run_does_not_keep_the_others_away() {
 
 #[tokio::test]
 async fn sends_stay_open_until_their_attempt_is_over() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     store.create(run(1), None, first(id(1))).await.expect("created");
     let send = |attempt, key: &str, keep| NewSend {
         node: NodeId::task(0),

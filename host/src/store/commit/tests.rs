@@ -5,7 +5,7 @@ use super::super::{Commit, INPUT_BYTES_MAX, TaskRow};
 
 #[tokio::test]
 async fn history_has_a_row_for_every_change_of_type_or_name() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     store.create(run(1), None, first(id(1))).await.expect("created");
     for (name, since) in [
         ("AwaitingConcurrencySlot", 2),
@@ -35,7 +35,7 @@ async fn history_has_a_row_for_every_change_of_type_or_name() {
 
 #[tokio::test]
 async fn a_task_run_keeps_its_input_and_result_over_later_states() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     store.create(run(1), None, first(id(1))).await.expect("created");
     let running = TaskRow {
         input: Some(json(r#"{"n":1}"#)),

@@ -53,7 +53,9 @@ async fn end(store: &Store, n: u128) {
 #[tokio::test]
 async fn a_limited_deployment_lets_on_one_after_the_other() {
     let Fixture {
-        store, mut admissions, ..
+        store,
+        mut admissions,
+        dir: _dir,
     } = fixture().await;
     let sync = |most| store.sync_limits(vec![pool()], most);
     sync(vec![limit(1, WhenBusy::Wait)]).await.expect("kept");
@@ -79,7 +81,9 @@ async fn a_limited_deployment_lets_on_one_after_the_other() {
 #[tokio::test]
 async fn who_has_to_go_is_told_until_it_has_gone() {
     let Fixture {
-        store, mut admissions, ..
+        store,
+        mut admissions,
+        dir: _dir,
     } = fixture().await;
     let sync = |most| store.sync_limits(vec![pool()], most);
     sync(vec![limit(1, WhenBusy::CancelNew)]).await.expect("kept");
@@ -104,7 +108,7 @@ async fn who_has_to_go_is_told_until_it_has_gone() {
 
 #[tokio::test]
 async fn switches_survive() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     let schedule = Uuid::from_u128(7);
     store
         .set_deployment_switch(DEPLOYMENT, None, false)

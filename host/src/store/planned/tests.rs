@@ -60,7 +60,7 @@ async fn handled_until(store: &Store) -> Timestamp {
 
 #[tokio::test]
 async fn planned_runs_are_seen_but_are_not_live_until_they_are_created() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     store.plan(vec![plan(false, &[1, 2, 3])]).await.expect("planned");
     assert_eq!(shown(&store).await, [1, 2, 3]);
     assert!(
@@ -104,7 +104,7 @@ async fn planned_runs_are_seen_but_are_not_live_until_they_are_created() {
 
 #[tokio::test]
 async fn an_instant_has_one_run_whatever_is_planned_anew() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     store.plan(vec![plan(false, &[1, 2])]).await.expect("planned");
     let made = store.create(planned_run(1), instant(1_000), first(id(1))).await;
     assert_eq!(made.expect("created"), Created::New);
@@ -127,7 +127,7 @@ async fn an_instant_has_one_run_whatever_is_planned_anew() {
 
 #[tokio::test]
 async fn a_busy_deployment_skips_its_planned_runs() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     let limit = DeploymentLimit {
         id: DEPLOYMENT,
         name: "d".to_owned(),
@@ -166,7 +166,7 @@ async fn a_busy_deployment_skips_its_planned_runs() {
 
 #[tokio::test]
 async fn a_key_that_somebody_took_costs_one_run_and_no_planning() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     let by_hand = NewRun {
         idempotency_key: Some("scheduled 1".to_owned()),
         ..run(50)

@@ -37,3 +37,16 @@ fn misspelt_settings_are_refused() {
     let error = ctx.settings::<Settings>().expect_err("unknown");
     assert!(error.message.contains("unknown field `defaultqueue`"), "{error}");
 }
+
+#[test]
+fn another_connection_may_have_workers_that_are_set_up_otherwise() {
+    let settings = json!({ "default_queue": "main", "connections": { "reports": { "default_queue": "paper" } } });
+    let settings: Settings = serde_json::from_value(settings).expect("the test's settings read");
+    let queue = |connection: Value| {
+        let config: Config = serde_json::from_value(json!({ "connection": connection })).expect("reads");
+        config.queue(settings.of(config.connection()), None)
+    };
+    assert_eq!(queue(json!("reports")), "paper");
+    assert_eq!(queue(json!("unlisted")), "main");
+    assert_eq!(queue(Value::Null), "main");
+}

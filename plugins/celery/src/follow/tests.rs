@@ -8,6 +8,7 @@ fn state() -> State {
         task: "tasks.add".into(),
         queue: "gpu".into(),
         connection: "celery".into(),
+        when_lost: crate::WhenLost::default(),
         result_key: "celery-task-meta-id-1".into(),
     }
 }

@@ -1,0 +1,60 @@
+//! Keeps the run store from growing for ever: what ended long ago goes, whenever there is time.
+
+use std::time::Duration;
+
+use crate::config::Retention;
+use crate::store::{Cutoffs, Store};
+
+/// How long one go may take before its counts are told.
+const TIME_MAX: Duration = Duration::from_secs(60);
+/// How long one go gives pages back to the file system.
+const SHRINK_TIME_MAX: Duration = Duration::from_secs(10);
+
+pub(crate) async fn watch(store: Store, settings: Retention) {
+    if !settings.enabled {
+        return;
+    }
+    let mut every = tokio::time::interval(settings.every);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        // What concerns the whole store, the store has told.
+        while store.trouble().is_none() && remove(&store, &settings).await {}
+    }
+}
+
+/// True when there is more to do.
+async fn remove(store: &Store, settings: &Retention) -> bool {
+    let began = std::time::Instant::now();
+    let cutoffs = Cutoffs::of(settings, crate::clock::now());
+    let removed = match store.remove_ended(cutoffs, settings.rows_per_step, TIME_MAX).await {
+        Ok(removed) => removed,
+        Err(error) => {
+            if !error.concerns_all() {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "flow runs that ended long ago are not removed; it is tried again"
+                );
+            }
+            return false;
+        }
+    };
+    if removed.rows == 0 {
+        return false;
+    }
+    let given_back = match store.shrink(SHRINK_TIME_MAX).await {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            tracing::debug!(%error, "the run store is not made smaller now");
+            0
+        }
+    };
+    tracing::info!(
+        flow_runs = removed.flow_runs,
+        rows = removed.rows,
+        bytes_given_back = given_back,
+        milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "flow runs that ended long ago were removed"
+    );
+    removed.more
+}

@@ -1,0 +1,375 @@
+//! Removes flow runs that ended long ago, and gives back what they took up.
+//!
+//! A run disappears at once, with the row that shows it; the rest of its rows follows in steps of a
+//! bounded number of rows each, so that the writer is never held for long. What a stop interrupts
+//! the next step goes on with.
+
+use std::time::Duration;
+
+use grepx_engine::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::writer::Writing;
+use super::{Error, Store};
+use crate::config::Retention;
+
+/// Bytes of what may be long that one step removes: each page of it is touched.
+const BYTES_AT_ONCE: i64 = 2 << 20;
+/// Flow runs that one step takes up at most.
+const RUNS_AT_ONCE: u64 = 50;
+/// Between two steps: others write.
+const PAUSE: Duration = Duration::from_millis(25);
+/// Pages that one step gives back to the file system.
+const PAGES_AT_ONCE: u32 = 64;
+/// Free pages up to this share of the file are kept: the next runs need them anyway.
+const SPARE_SHARE: u64 = 8;
+const SPARE_PAGES: u64 = 1_024;
+
+/// Tables with rows of a run, beside `flow_runs` and `run_inputs`; what tells its rows apart.
+const TABLES: [(&str, &str); 6] = [
+    ("task_runs", "task, item"),
+    ("logs", "n"),
+    ("states", "task, item, n"),
+    ("results", "task, item"),
+    ("facts", "seq"),
+    ("outbox", "id"),
+];
+/// Columns that may be long.
+const LONG: [(&str, &str); 2] = [("results", "json"), ("facts", "fact")];
+
+/// Flow runs that ended before go; `None` keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cutoffs {
+    pub completed: Option<Timestamp>,
+    /// Failed and crashed.
+    pub failed: Option<Timestamp>,
+    pub cancelled: Option<Timestamp>,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Removed {
+    pub flow_runs: u64,
+    /// Rows of all tables.
+    pub rows: u64,
+    /// There is more to do.
+    pub more: bool,
+}
+
+/// Bytes of the file, and how many of them are free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Space {
+    pub bytes: u64,
+    pub free: u64,
+    /// Whether free pages can be given back while the host runs.
+    pub shrinks: bool,
+}
+
+/// What a collection has found and done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Collected {
+    pub removed: Removed,
+    /// Runs of which only rows without a run were left.
+    pub orphaned: u64,
+    pub space: Space,
+}
+
+impl Cutoffs {
+    /// As the settings have it at this moment.
+    #[must_use]
+    pub fn of(settings: &Retention, now: Timestamp) -> Self {
+        let before = |age: Duration| Some(Timestamp(now.0.saturating_sub(milliseconds(age))));
+        Self {
+            completed: before(settings.completed),
+            failed: before(settings.failed),
+            cancelled: before(settings.cancelled),
+        }
+    }
+
+    fn by_state(&self) -> impl Iterator<Item = (&'static str, Timestamp)> {
+        let all = [
+            ("COMPLETED", self.completed),
+            ("FAILED", self.failed),
+            ("CRASHED", self.failed),
+            ("CANCELLED", self.cancelled),
+        ];
+        all.into_iter().filter_map(|(state, before)| Some((state, before?)))
+    }
+}
+
+impl Store {
+    /// Removes what has to go and rows that belong to nothing.
+    ///
+    /// # Errors
+    /// When the store refuses; what was removed before stays removed.
+    pub async fn collect(&self, cutoffs: Cutoffs, rows: u32, time: Duration) -> Result<Collected, Error> {
+        let orphaned = self.take_up_orphans().await?;
+        let removed = self.remove_ended(cutoffs, rows, time).await?;
+        Ok(Collected {
+            removed,
+            orphaned,
+            space: self.space().await?,
+        })
+    }
+
+    /// Removes what has to go, in steps of so many rows, for so long at most.
+    ///
+    /// # Errors
+    /// When the store refuses; what was removed before stays removed.
+    pub async fn remove_ended(&self, cutoffs: Cutoffs, rows: u32, time: Duration) -> Result<Removed, Error> {
+        let began = std::time::Instant::now();
+        let mut all = Removed::default();
+        loop {
+            if !self.is_idle() {
+                tokio::time::sleep(PAUSE).await;
+            } else {
+                let step = self.write(move |writing| remove(writing, cutoffs, rows.into())).await?;
+                all.flow_runs += step.flow_runs;
+                all.rows += step.rows;
+                if !step.more {
+                    return Ok(all);
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            if began.elapsed() > time {
+                return Ok(Removed { more: true, ..all });
+            }
+        }
+    }
+
+    /// Gives free pages beyond a reserve back to the file system, in small steps, for so long at
+    /// most. Bytes that were given back.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn shrink(&self, time: Duration) -> Result<u64, Error> {
+        let began = std::time::Instant::now();
+        let before = self.space().await?.bytes;
+        while began.elapsed() < time {
+            if self.is_idle() && !self.write(|writing| shrink(writing.sql)).await? {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(before.saturating_sub(self.space().await?.bytes))
+    }
+
+    /// Rows of runs that are not there go with the next removal. How many such runs there are.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn take_up_orphans(&self) -> Result<u64, Error> {
+        let found = self.orphans().await?;
+        let count = found.len() as u64;
+        self.write(move |writing| {
+            for run in &found {
+                put_removal(writing.sql, run)?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(count)
+    }
+
+    /// Forgets definitions that no flow run uses. Only while nothing makes runs.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn forget_definitions(&self) -> Result<u64, Error> {
+        self.write(|writing| {
+            let unused = "DELETE FROM definitions WHERE digest NOT IN (SELECT definition FROM flow_runs)";
+            Ok(writing.sql.execute(unused, [])? as u64)
+        })
+        .await
+    }
+}
+
+/// One step.
+fn remove(writing: &Writing<'_>, cutoffs: Cutoffs, rows_max: u64) -> Result<Removed, Error> {
+    let sql = writing.sql;
+    let mut removed = Removed::default();
+    loop {
+        for run in begun(sql)? {
+            let left = rows_max.saturating_sub(removed.rows);
+            if !remove_rows(sql, &run, left, &mut removed)? {
+                removed.more = true;
+                return Ok(removed);
+            }
+        }
+        let left = rows_max.saturating_sub(removed.rows);
+        let next = if left == 0 { 1 } else { RUNS_AT_ONCE.min(left) };
+        let runs = due(sql, cutoffs, next)?;
+        removed.more = !runs.is_empty();
+        if runs.is_empty() || left == 0 {
+            return Ok(removed);
+        }
+        for run in runs {
+            begin(sql, &run)?;
+            removed.flow_runs += 1;
+            removed.rows += 1;
+        }
+    }
+}
+
+/// Ended runs that have to go, longest ago first. A child stays as long as its parent is live.
+fn due(sql: &Connection, cutoffs: Cutoffs, limit: u64) -> Result<Vec<Vec<u8>>, Error> {
+    let mut runs = Vec::new();
+    for (state, before) in cutoffs.by_state() {
+        let left = limit.saturating_sub(runs.len() as u64);
+        let mut select = sql.prepare_cached(&format!("SELECT r.id {DUE} ORDER BY r.end_time LIMIT ?3"))?;
+        let found = select.query_map(params![state, before.0, bounded(left)], |row| row.get(0))?;
+        for run in found {
+            runs.push(run?);
+        }
+    }
+    Ok(runs)
+}
+
+const DUE: &str = "FROM flow_runs r WHERE r.terminal = 1 AND r.state_type = ?1 AND r.end_time < ?2 \
+     AND NOT EXISTS (SELECT 1 FROM flow_runs p WHERE p.id = r.parent_run AND p.terminal = 0)";
+
+/// How many runs would go.
+pub(super) fn count_due(sql: &Connection, cutoffs: Cutoffs) -> Result<u64, Error> {
+    let mut all = 0;
+    for (state, before) in cutoffs.by_state() {
+        let mut select = sql.prepare_cached(&format!("SELECT count(*) {DUE}"))?;
+        all += select.query_row(params![state, before.0], |row| row.get::<_, i64>(0))?;
+    }
+    Ok(u64::try_from(all).unwrap_or(0))
+}
+
+/// From here on nobody sees the run.
+fn begin(sql: &Connection, run: &[u8]) -> Result<(), Error> {
+    put_removal(sql, run)?;
+    for delete in [
+        "DELETE FROM slots WHERE run_id = ?",
+        "DELETE FROM run_inputs WHERE run_id = ?",
+        "DELETE FROM flow_runs WHERE id = ?",
+    ] {
+        sql.prepare_cached(delete)?.execute([run])?;
+    }
+    Ok(())
+}
+
+fn put_removal(sql: &Connection, run: &[u8]) -> Result<(), Error> {
+    let mut put = sql.prepare_cached("INSERT OR IGNORE INTO removals (run_id) VALUES (?)")?;
+    put.execute([run])?;
+    Ok(())
+}
+
+fn begun(sql: &Connection) -> Result<Vec<Vec<u8>>, Error> {
+    let mut select = sql.prepare_cached("SELECT run_id FROM removals LIMIT ?")?;
+    let found = select.query_map([bounded(RUNS_AT_ONCE)], |row| row.get(0))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// False when rows are left.
+fn remove_rows(sql: &Connection, run: &[u8], mut left: u64, removed: &mut Removed) -> Result<bool, Error> {
+    for (table, key) in TABLES {
+        let limit = match LONG.iter().find(|(long, _)| *long == table) {
+            Some((_, column)) => short_enough(sql, run, table, key, column, left)?,
+            None => left,
+        };
+        let mut count = sql.prepare_cached(&format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE run_id = ?1 LIMIT ?2)"
+        ))?;
+        let rows: i64 = count.query_row(params![run, bounded(limit + 1)], |row| row.get(0))?;
+        let rows = u64::try_from(rows).unwrap_or(0);
+        if rows == 0 {
+            continue;
+        }
+        if rows > limit {
+            let mut first = sql.prepare_cached(&format!(
+                "DELETE FROM {table} WHERE run_id = ?1 AND ({key}) < \
+                 (SELECT {key} FROM {table} WHERE run_id = ?1 ORDER BY {key} LIMIT 1 OFFSET ?2)"
+            ))?;
+            removed.rows += first.execute(params![run, bounded(limit)])? as u64;
+            return Ok(false);
+        }
+        let mut all = sql.prepare_cached(&format!("DELETE FROM {table} WHERE run_id = ?1"))?;
+        let gone = all.execute([run])? as u64;
+        removed.rows += gone;
+        left = left.saturating_sub(gone);
+    }
+    let mut over = sql.prepare_cached("DELETE FROM removals WHERE run_id = ?")?;
+    over.execute([run])?;
+    Ok(true)
+}
+
+/// How many of the first rows one step may take; one at least, if any.
+fn short_enough(sql: &Connection, run: &[u8], table: &str, key: &str, column: &str, left: u64) -> Result<u64, Error> {
+    let mut lengths = sql.prepare_cached(&format!(
+        "SELECT octet_length({column}) FROM {table} WHERE run_id = ?1 ORDER BY {key} LIMIT ?2"
+    ))?;
+    let lengths = lengths.query_map(params![run, bounded(left)], |row| row.get::<_, i64>(0))?;
+    let (mut rows, mut bytes) = (0, 0);
+    for length in lengths {
+        bytes += length?;
+        if rows > 0 && bytes > BYTES_AT_ONCE {
+            return Ok(rows);
+        }
+        rows += 1;
+    }
+    Ok(rows.max(1).min(left))
+}
+
+/// Runs that have rows, are not there and are not being removed: found by steps from one run to the next, not by reading
+/// all of their rows.
+pub(super) fn orphans(sql: &Connection) -> Result<Vec<Vec<u8>>, Error> {
+    let mut orphans = std::collections::BTreeSet::new();
+    for (table, _) in TABLES {
+        let mut next = sql.prepare(&format!("SELECT min(run_id) FROM {table} WHERE run_id > ?"))?;
+        let mut known = sql.prepare_cached(
+            "SELECT 1 FROM flow_runs WHERE id = ?1 UNION ALL SELECT 1 FROM removals WHERE run_id = ?1",
+        )?;
+        let mut run: Vec<u8> = Vec::new();
+        while let Some(found) = next.query_row([&run], |row| row.get::<_, Option<Vec<u8>>>(0))? {
+            if !known.exists([&found])? {
+                orphans.insert(found.clone());
+            }
+            run = found;
+        }
+    }
+    Ok(orphans.into_iter().collect())
+}
+
+pub(super) fn space(sql: &Connection) -> Result<Space, Error> {
+    let number = |pragma: &str| -> Result<u64, Error> {
+        let found: i64 = sql.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))?;
+        Ok(u64::try_from(found).unwrap_or(0))
+    };
+    let page = number("page_size")?;
+    Ok(Space {
+        bytes: number("page_count")? * page,
+        free: number("freelist_count")? * page,
+        shrinks: number("auto_vacuum")? == 2,
+    })
+}
+
+/// One step. False when nothing is left to give back.
+fn shrink(sql: &Connection) -> Result<bool, Error> {
+    let space = space(sql)?;
+    let page: i64 = sql.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    let page = u64::try_from(page).unwrap_or(1).max(1);
+    let (pages, free) = (space.bytes / page, space.free / page);
+    let spare = (pages / SPARE_SHARE).max(SPARE_PAGES);
+    if !space.shrinks || free <= spare + u64::from(PAGES_AT_ONCE) {
+        return Ok(false);
+    }
+    let mut vacuum = sql.prepare(&format!("PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))?;
+    let mut pages = vacuum.query([])?;
+    // A page a row.
+    while pages.next()?.is_some() {}
+    Ok(true)
+}
+
+fn milliseconds(age: Duration) -> i64 {
+    i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn bounded(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! What commands do to a state directory without a host's store: who has it, is it sound, make it
+//! small.
+
+use std::path::Path;
+
+use super::check::{self, Depth, Found};
+use super::{Error, FILE_NAME, Holder, Settings, lock, open};
+
+/// Who works on a state directory now.
+#[must_use]
+pub fn holder(dir: &Path) -> Option<Holder> {
+    lock::held(dir)
+}
+
+/// Reads the whole file for damage, whether a host works on it or not.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn check(dir: &Path) -> Result<Found, Error> {
+    check::check(&mut open::reader(&dir.join(FILE_NAME))?, Depth::Full, None)
+}
+
+/// Writes the file anew, without what is free in it, and so that it can give free pages back later.
+/// Needs the room of a second one meanwhile.
+///
+/// # Errors
+/// When a host works on the directory, or the disk refuses.
+pub fn vacuum(settings: &Settings) -> Result<(), Error> {
+    let _lock = lock::take(&settings.dir, None, settings.since)?;
+    let connection = open::writer(&settings.dir.join(FILE_NAME), settings.durability)?;
+    connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
+    Ok(())
+}
