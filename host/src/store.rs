@@ -10,17 +10,20 @@
 //! state directory keeps it out.
 
 mod admission;
+mod audit;
 mod boot;
 mod commit;
 mod create;
 mod deployments;
 mod error;
 mod filter;
+mod keys;
 mod limits;
 mod lock;
 mod logs;
 mod model;
 mod open;
+mod permissions;
 mod planned;
 mod read;
 mod readers;
@@ -40,13 +43,16 @@ use commit::Prepared;
 use readers::Readers;
 use writer::{Change, Writing};
 
+pub use audit::{AUDIT_ROWS_MAX, AuditEntry, AuditMark, AuditRow};
 pub use error::Error;
 pub use filter::{Choice, FlowRunFilter, FlowRunSort, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text};
+pub use keys::{Digest, KEYS_MAX, KeyRow, NewKey, Scope};
 pub use logs::LINES_MAX as LOG_LINES_MAX;
 pub use model::{
     Commit, Created, DeploymentLimit, INPUT_BYTES_MAX, LOG_BYTES_MAX, LogRow, NewRun, NewSend, Parent, Planned,
     PoolLimits, Progress, QueueLimits, RunState, SchedulePlan, SendId, SlotChange, SlotNews, Switch, TaskRow, WhenBusy,
 };
+pub use permissions::too_wide;
 pub use rows::{
     FlowRun, LiveRun, LogLine, OpenSend, PoolStatus, QueueStatus, ScheduleRow, SlotRow, StoredState, TaskRun,
 };
@@ -75,6 +81,8 @@ pub struct Settings {
     pub readers: usize,
     /// Log lines of one flow run and its task runs.
     pub log_lines_per_run: i64,
+    /// Rows of the audit log.
+    pub audit_rows: i64,
 }
 
 impl Settings {
@@ -86,6 +94,7 @@ impl Settings {
             queue: 1024,
             readers: 4,
             log_lines_per_run: logs::LINES_MAX,
+            audit_rows: audit::AUDIT_ROWS_MAX,
         }
     }
 }
@@ -109,6 +118,7 @@ struct Inner {
     queue_max: usize,
     writer: Option<JoinHandle<()>>,
     readers: Readers,
+    riders: Arc<audit::Riders>,
     path: PathBuf,
     /// Given back last.
     _lock: lock::Lock,
@@ -140,12 +150,14 @@ impl Store {
     pub fn open(settings: &Settings) -> Result<Opened, Error> {
         let lock = lock::take(&settings.dir)?;
         let path = settings.dir.join(FILE_NAME);
+        permissions::make_private(&path).map_err(Error::io("make the run store", &path))?;
         let connection = open::writer(&path, settings.durability)?;
+        let riders = audit::Riders::new(&connection, settings.audit_rows)?;
         let readers = Readers::open(&path, settings.readers)?;
         let queue_max = settings.queue.max(1);
         let (queue, queued) = mpsc::channel(queue_max);
         let (admissions, admitted) = mpsc::unbounded_channel();
-        let writer = writer::start(connection, queued, admissions, settings.log_lines_per_run)
+        let writer = writer::start(connection, queued, admissions, riders.clone(), settings.log_lines_per_run)
             .map_err(Error::io("start the writer thread of", &path))?;
         Ok(Opened {
             store: Self(Arc::new(Inner {
@@ -153,6 +165,7 @@ impl Store {
                 queue_max,
                 writer: Some(writer),
                 readers,
+                riders,
                 path,
                 _lock: lock,
             })),

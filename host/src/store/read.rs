@@ -6,8 +6,9 @@ use grepx_engine::{FlowRunId, Json, NodeId, Record, StateType, TaskRunId};
 use tokio::sync::mpsc;
 
 use super::{
-    Error, FlowRun, FlowRunFilter, FlowRunSort, LiveRun, LogFilter, LogLine, OpenSend, Page, PoolStatus, ScheduleRow,
-    SendId, SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, boot, deployments, limits,
+    AuditRow, Error, FlowRun, FlowRunFilter, FlowRunSort, KeyRow, LiveRun, LogFilter, LogLine, OpenSend, Page, PoolStatus, ScheduleRow,
+    SendId, SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, audit, boot, deployments, keys,
+    limits,
     planned, reads, slots,
 };
 
@@ -77,6 +78,10 @@ reads! {
     reason_for(run: FlowRunId) -> Option<String> = slots::reason_for;
     /// Every work pool of the definitions, as it is in force.
     pools() -> Vec<PoolStatus> = slots::pool_status;
+    /// Every API key, the newest first.
+    keys() -> Vec<KeyRow> = keys::all;
+    /// The audit log, the newest first, of the rows before `before`.
+    audit(before: Option<i64>, limit: u32) -> Vec<AuditRow> = audit::newest;
     /// What was set at run time, by work pool and work queue (`None`: the pool itself).
     pool_switches() -> BTreeMap<(String, Option<String>), Switch> = limits::switches;
 }

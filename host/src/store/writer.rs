@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
@@ -14,6 +15,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::audit::{Rider, Riders};
 use super::model::SlotNews;
 use super::{Error, admission};
 
@@ -105,6 +107,7 @@ pub(super) fn start(
     connection: Connection,
     queue: mpsc::Receiver<Box<dyn Change>>,
     admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
+    riders: Arc<Riders>,
     log_lines_max: i64,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
@@ -113,6 +116,7 @@ pub(super) fn start(
             Writer {
                 connection,
                 admissions,
+                riders,
                 log_lines_max,
             }
             .run(queue);
@@ -122,6 +126,7 @@ pub(super) fn start(
 struct Writer {
     connection: Connection,
     admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
+    riders: Arc<Riders>,
     log_lines_max: i64,
 }
 
@@ -130,6 +135,9 @@ impl Writer {
         let mut group = Vec::with_capacity(GROUP_MAX);
         while queue.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
             self.settle(&mut group);
+        }
+        if let Err(error) = self.attempt(&mut []) {
+            tracing::error!(error = %crate::report::chain(&error), "the last records of the audit log are lost");
         }
         if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
             tracing::debug!(%error, "run store not optimised on close");
@@ -158,8 +166,17 @@ impl Writer {
         }
     }
 
-    /// All of the group in one transaction, or nothing.
+    /// All of the group in one transaction, with what rides along, or nothing.
     fn attempt(&mut self, group: &mut [Box<dyn Change>]) -> Result<Vec<SlotNews>, Error> {
+        let riders = self.riders.take();
+        let made = self.make(group, &riders);
+        if made.is_err() {
+            self.riders.put_back(riders);
+        }
+        made
+    }
+
+    fn make(&mut self, group: &mut [Box<dyn Change>], riders: &[Rider]) -> Result<Vec<SlotNews>, Error> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -170,6 +187,7 @@ impl Writer {
             news: Vec::new(),
             log_lines_max: self.log_lines_max,
         };
+        self.riders.write(&transaction, riders)?;
         for change in group {
             change.make(&mut writing)?;
         }
