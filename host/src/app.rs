@@ -11,6 +11,7 @@ mod shutdown;
 mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -18,7 +19,7 @@ use grepx_celery::queue::QueueLayout;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::api::{self, ApiState, Readiness};
+use crate::api::{self, ApiState, Door, Patience, Readiness};
 use crate::broker::{Broker, ConnectionSettings};
 use crate::config::{self, Settings};
 use crate::definitions::Catalog;
@@ -29,6 +30,7 @@ use crate::store::{self, Store};
 
 /// Notices of the broker that wait for a shard.
 const NOTICES: usize = 4_096;
+const RECORDS_WRITTEN: Duration = Duration::from_millis(500);
 
 /// Serves until a signal ends it. The log line "serving" has the address.
 ///
@@ -39,6 +41,10 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let settings = Arc::new(settings);
     let listener = bind(&settings).await?;
     let opened = Store::open(&store_settings(&settings))?;
+    let address = listener.local_addr()?;
+    let door = Door::open(&opened.store, &settings, address).await?;
+    let operator_file = door.hand_out(&settings.store.dir)?;
+    tell_permissions(&settings);
     let plugins = load_plugins(&settings).await?;
     let catalog = Arc::new(ArcSwap::from_pointee(Catalog::default()));
     let source = definitions::Live::open(&settings, &plugins, &opened.store, &catalog).await;
@@ -69,7 +75,6 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         collect(runner.clone(), plugins.clone(), settings.plugins.collect),
     );
 
-    let address = listener.local_addr()?;
     let state = ApiState::new(
         opened.store.clone(),
         drive::Drive {
@@ -80,10 +85,13 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         plugins,
         broker.clone(),
         settings.clone(),
+        door,
     );
     let stop = shutdown::Stop::listen()?;
     let router = api::router(state.clone());
-    let serving = crate::task::spawn("http", api::serve(listener, router, stop.asked()));
+    let patience = Patience::from(&settings.server);
+    let serving = crate::task::spawn("http", api::serve(listener, router, patience, stop.asked()));
+    let recording = crate::task::spawn("audit", write_records(opened.store.clone()));
     tracing::info!(%address, "serving");
     stop.asked().await;
     tracing::info!("stopping: no new work is taken, suspended work stays suspended; a second signal stops at once");
@@ -92,6 +100,8 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     scheduler.stop();
     following.abort();
     collecting.abort();
+    recording.abort();
+    drop(operator_file);
     let grace = settings.server.shutdown_grace;
     let drained = tokio::time::timeout(grace, take_apart(&runner, broker, opened.store)).await;
     if drained.is_err() {
@@ -104,8 +114,32 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Records that no change has taken along are on the disk a moment later.
+async fn write_records(store: Store) {
+    let mut every = tokio::time::interval(RECORDS_WRITTEN);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        if let Err(error) = store.flush_records().await {
+            tracing::warn!(error = %crate::report::chain(&error), "the audit log is behind");
+        }
+    }
+}
+
+/// Files of an older host, or of somebody's own making.
+fn tell_permissions(settings: &Settings) {
+    let key = &settings.plugins.key_file;
+    for (path, mode) in store::too_wide(&settings.store.dir, &[key]) {
+        tracing::warn!(
+            path = %path.display(),
+            mode = format!("{mode:o}"),
+            "others on this machine can read this: take it from them with `chmod go-rwx`"
+        );
+    }
+}
+
 /// Lets builds go that no suspended task run needs any more.
-async fn collect(runner: Runner, plugins: Plugins, every: std::time::Duration) {
+async fn collect(runner: Runner, plugins: Plugins, every: Duration) {
     let mut every = tokio::time::interval(every);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -138,13 +172,14 @@ async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn store_settings(settings: &Settings) -> store::Settings {
+pub(crate) fn store_settings(settings: &Settings) -> store::Settings {
     store::Settings {
         durability: match settings.store.durability {
             config::Durability::Full => store::Durability::Full,
             config::Durability::Normal => store::Durability::Normal,
         },
         log_lines_per_run: i64::try_from(settings.limits.log_lines_per_run).unwrap_or(i64::MAX),
+        audit_rows: settings.limits.audit_rows,
         ..store::Settings::new(settings.store.dir.clone())
     }
 }

@@ -157,8 +157,14 @@ impl Store {
         let queue_max = settings.queue.max(1);
         let (queue, queued) = mpsc::channel(queue_max);
         let (admissions, admitted) = mpsc::unbounded_channel();
-        let writer = writer::start(connection, queued, admissions, riders.clone(), settings.log_lines_per_run)
-            .map_err(Error::io("start the writer thread of", &path))?;
+        let writer = writer::start(
+            connection,
+            queued,
+            admissions,
+            riders.clone(),
+            settings.log_lines_per_run,
+        )
+        .map_err(Error::io("start the writer thread of", &path))?;
         Ok(Opened {
             store: Self(Arc::new(Inner {
                 queue: Some(queue),

@@ -13,7 +13,7 @@ use crate::definitions::{
 };
 use crate::plugins::Plugins;
 use crate::scheduler::Scheduler;
-use crate::store::{DeploymentLimit, PoolLimits, QueueLimits, Store, WhenBusy};
+use crate::store::{AuditEntry, DeploymentLimit, PoolLimits, QueueLimits, Store, WhenBusy};
 
 use super::kinds::LoadedKinds;
 
@@ -77,11 +77,14 @@ impl Live {
         let plugins_now = Some(self.plugins.kinds().generation());
         let force = plugins_now != self.checked_with;
         let read = tokio::task::spawn_blocking(move || {
-            let rows = read(&mut source, &url, force);
-            (source, rows)
+            let changed = source.as_mut().is_some_and(Source::changed);
+            let rows = read(&mut source, &url, force || changed);
+            (source, rows, changed)
         })
         .await;
-        let Ok((source, rows)) = read else { return false };
+        let Ok((source, rows, changed)) = read else {
+            return false;
+        };
         self.source = source;
         match rows {
             Ok(None) => {
@@ -91,6 +94,9 @@ impl Live {
             Ok(Some(rows)) => {
                 self.recovered();
                 self.checked_with = plugins_now;
+                if changed {
+                    self.record();
+                }
                 self.swap(&rows, began).await;
                 true
             }
@@ -117,6 +123,22 @@ impl Live {
             self.checked_with = None;
         }
         self.catalog.store(Arc::new(next));
+    }
+
+    /// Somebody has written into the database: not through us, so it is not known who.
+    fn record(&self) {
+        let entry = AuditEntry {
+            at: crate::clock::now(),
+            who: "definitions database".to_owned(),
+            address: None,
+            method: "LOAD".to_owned(),
+            route: "definitions".to_owned(),
+            path: crate::config::mask_url(&self.url),
+        };
+        match self.store.record(entry) {
+            Ok(mark) => self.store.record_end(mark, 200, None),
+            Err(error) => tracing::warn!(%error, "a change of the definitions is missing in the audit log"),
+        }
     }
 
     /// The last good definitions keep working; the problem stands beside them.

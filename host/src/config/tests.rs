@@ -247,7 +247,10 @@ fn nothing_secret_is_shown() {
 fn the_auth_string_comes_from_the_file_or_from_prefects_variable_and_is_never_shown() {
     let variable = ("PREFECT_SERVER_API_AUTH_STRING", "admin:from-outside");
     let settings = load(DB, &[variable]);
-    assert_eq!(settings.server.auth_string, Some(Masked("admin:from-outside".to_owned())));
+    assert_eq!(
+        settings.server.auth_string,
+        Some(Masked("admin:from-outside".to_owned()))
+    );
     assert_eq!(
         origin(&settings, "server.auth_string"),
         Origin::Environment {
@@ -256,7 +259,10 @@ fn the_auth_string_comes_from_the_file_or_from_prefects_variable_and_is_never_sh
     );
     let shown = format!("{:?} {settings:?} {:?}", settings.report(), settings.server);
     assert!(!shown.contains("from-outside"), "{shown}");
-    let both = load(&format!("{DB}server: {{auth_string: 'admin:in-the-file'}}\n"), &[variable]);
+    let both = load(
+        &format!("{DB}server: {{auth_string: 'admin:in-the-file'}}\n"),
+        &[variable],
+    );
     assert_eq!(both.server.auth_string, Some(Masked("admin:in-the-file".to_owned())));
     assert_eq!(load(DB, &[(variable.0, "")]).server.auth_string, None);
 }

@@ -116,10 +116,11 @@ fn create(writing: &Writing<'_>, key: &NewKey) -> Result<(), Error> {
         key.created_at.0,
         key.expires_at.map(|at| at.0)
     ];
-    sql.execute(put, values).map_err(|source| match source.sqlite_error_code() {
-        Some(ErrorCode::ConstraintViolation) => Error::KeyNameTaken(key.name.clone()),
-        _ => source.into(),
-    })?;
+    sql.execute(put, values)
+        .map_err(|source| match source.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => Error::KeyNameTaken(key.name.clone()),
+            _ => source.into(),
+        })?;
     Ok(())
 }
 
@@ -134,7 +135,8 @@ fn revoke(writing: &Writing<'_>, id: Uuid, at: Timestamp) -> Result<bool, Error>
 }
 
 pub(super) fn used(sql: &Connection, id: Uuid, at: Timestamp) -> Result<(), Error> {
-    let mut put = sql.prepare_cached("UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?")?;
+    let mut put =
+        sql.prepare_cached("UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?")?;
     put.execute(params![at.0, blob(&id)])?;
     Ok(())
 }

@@ -23,11 +23,15 @@ pub(super) fn make_private(path: &Path) -> io::Result<()> {
     made.map(drop)
 }
 
-/// What of the state directory others may read, with the modes.
+/// What of the state directory, and of these files, others may read, with the modes.
 #[must_use]
-pub fn too_wide(dir: &Path) -> Vec<(PathBuf, u32)> {
+pub fn too_wide(dir: &Path, files: &[&Path]) -> Vec<(PathBuf, u32)> {
     let database = SIDES.map(|side| dir.join(format!("{}{side}", super::FILE_NAME)));
-    let all = [dir.to_owned(), dir.join("lock")].into_iter().chain(database);
+    let files = files.iter().map(|file| (*file).to_owned());
+    let all = [dir.to_owned(), dir.join("lock")]
+        .into_iter()
+        .chain(database)
+        .chain(files);
     all.filter_map(|path| {
         let mode = fs::metadata(&path).ok()?.permissions().mode() & 0o777;
         (mode & OTHERS != 0).then_some((path, mode))

@@ -6,10 +6,9 @@ use grepx_engine::{FlowRunId, Json, NodeId, Record, StateType, TaskRunId};
 use tokio::sync::mpsc;
 
 use super::{
-    AuditRow, Error, FlowRun, FlowRunFilter, FlowRunSort, KeyRow, LiveRun, LogFilter, LogLine, OpenSend, Page, PoolStatus, ScheduleRow,
-    SendId, SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, audit, boot, deployments, keys,
-    limits,
-    planned, reads, slots,
+    AuditRow, Error, FlowRun, FlowRunFilter, FlowRunSort, KeyRow, LiveRun, LogFilter, LogLine, OpenSend, Page,
+    PoolStatus, ScheduleRow, SendId, SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, audit,
+    boot, deployments, keys, limits, planned, reads, slots,
 };
 
 /// Runs that [`Store::live_runs`] has read ahead.

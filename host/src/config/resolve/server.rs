@@ -46,7 +46,11 @@ impl Resolver<'_> {
             Some((value, origin)) => (Value::from(value), origin),
             None => (Value::Null, Origin::Default),
         };
-        let text = self.value(&path, default, origin).as_str().unwrap_or_default().to_owned();
+        let text = self
+            .value(&path, default, origin)
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         if text.is_empty() {
             return None;
         }

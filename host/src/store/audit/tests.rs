@@ -76,7 +76,10 @@ async fn records_are_bounded_while_nothing_is_written() {
     };
     assert!(matches!(refused, Error::QueueFull { limit } if limit == marks.len()));
     store.flush_records().await.expect("kept");
-    store.record(entry("/y")).map(|mark| store.record_end(mark, 200, None)).expect("room again");
+    store
+        .record(entry("/y"))
+        .map(|mark| store.record_end(mark, 200, None))
+        .expect("room again");
 }
 
 #[tokio::test]

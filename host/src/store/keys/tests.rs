@@ -64,7 +64,10 @@ async fn revoked_keys_make_room_and_live_ones_do_not() {
     let full = store.create_key(key(5_000, "more")).await;
     assert!(matches!(full, Err(Error::KeysFull { max: KEYS_MAX })));
     store.revoke_key(Uuid::from_u128(3), at(9)).await.expect("kept");
-    store.create_key(key(5_000, "more")).await.expect("the revoked one has gone");
+    store
+        .create_key(key(5_000, "more"))
+        .await
+        .expect("the revoked one has gone");
     let all = store.keys().await.expect("read");
     assert_eq!(all.len(), KEYS_MAX);
     assert!(all.iter().all(|row| row.key.id != Uuid::from_u128(3)));
