@@ -61,9 +61,9 @@ fn create_offline(offline: &Offline, asked: &KeyCreate, life: Option<u64>) -> Re
         .block_on(offline.store.keys())
         .map_err(refused)?
         .is_empty();
-    offline.record("key create", &format!("{} ({scope}, {})", made.name, made.id))?;
-    let kept = offline.runtime.block_on(offline.store.create_key(made.clone()));
-    kept.map_err(refused)?;
+    let what = format!("{} ({scope}, {})", made.name, made.id);
+    let kept = offline.store.create_key(made.clone());
+    offline.change("key create", &what, kept).map_err(refused)?;
     let row = KeyRow {
         key: made,
         last_used_at: None,
@@ -113,9 +113,9 @@ pub(crate) fn revoke(global: &Global, which: &str) -> Done {
         None => Client::new(global)?.delete(&format!("/keys/{id}"))?,
         Some(offline) => {
             let id = Uuid::try_parse(&id).map_err(Failure::broken)?;
-            offline.record("key revoke", &format!("{} ({id})", text(found, "name")))?;
-            let revoked = offline.runtime.block_on(offline.store.revoke_key(id, clock::now()));
-            revoked.map_err(refused)?;
+            let what = format!("{} ({id})", text(found, "name"));
+            let revoked = offline.store.revoke_key(id, clock::now());
+            offline.change("key revoke", &what, revoked).map_err(refused)?;
         }
     }
     if global.json {

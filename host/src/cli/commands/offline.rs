@@ -12,8 +12,9 @@ use crate::clock;
 use crate::config::Settings;
 use crate::store::{self, AuditEntry, FILE_NAME, Store};
 
-/// HTTP's word for "done", which the audit log uses for commands too.
+/// HTTP's words, which the audit log uses for commands too.
 const DONE: u16 = 200;
+const REFUSED: u16 = 409;
 
 pub(super) struct Offline {
     pub(super) store: Store,
@@ -50,19 +51,25 @@ impl Offline {
         })
     }
 
-    /// A change in the audit log; before it is made, so that it is there when the change is.
-    pub(super) fn record(&self, command: &str, what: &str) -> Result<(), Failure> {
-        let entry = AuditEntry {
+    /// Makes a change, with its record in the audit log.
+    pub(super) fn change<T>(
+        &self,
+        command: &str,
+        what: &str,
+        change: impl Future<Output = Result<T, store::Error>>,
+    ) -> Result<T, store::Error> {
+        let mark = self.store.record(AuditEntry {
             at: clock::now(),
             who: "operator".to_owned(),
             address: None,
             method: "CLI".to_owned(),
             route: command.to_owned(),
             path: what.to_owned(),
-        };
-        let mark = self.store.record(entry).map_err(Failure::broken)?;
-        self.store.record_end(mark, DONE, None);
-        Ok(())
+        })?;
+        let made = self.runtime.block_on(change);
+        self.store
+            .record_end(mark, if made.is_ok() { DONE } else { REFUSED }, None);
+        made
     }
 }
 
@@ -72,12 +79,8 @@ pub(super) fn note(settings: &Settings, command: &str, what: &str) {
     if !settings.store.dir.join(FILE_NAME).exists() {
         return;
     }
-    let noted = match Offline::open(settings) {
-        Ok(offline) => offline.record(command, what),
-        Err(store::Error::Locked { .. }) => return,
-        Err(error) => Err(Failure::broken(error)),
-    };
-    if let Err(failure) = noted {
-        out::note(format!("not written into the audit log: {}", failure.error));
+    match Offline::open(settings).and_then(|offline| offline.change(command, what, async { Ok(()) })) {
+        Ok(()) | Err(store::Error::Locked { .. }) => {}
+        Err(error) => out::note(format!("not written into the audit log: {error}")),
     }
 }
