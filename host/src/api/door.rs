@@ -26,8 +26,10 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
+use axum::http::header::{self, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use http_body_util::{BodyExt as _, Limited};
 
 use super::error::Error;
 use crate::clock;
@@ -41,6 +43,9 @@ pub(crate) use visitor::Visitor;
 
 /// For requests that compile.
 const SLOW: Duration = Duration::from_secs(600);
+/// Of the body of a request that is refused, this much is read, for this long.
+const UNWANTED_BYTES: usize = 64 * 1024;
+const UNWANTED: Duration = Duration::from_secs(1);
 /// A use of a key is noted once in so many milliseconds.
 const USE_NOTED_MS: i64 = 60_000;
 
@@ -348,7 +353,20 @@ fn peer(request: &Request) -> Option<SocketAddr> {
 pub(super) async fn enter(State(door): State<Door>, request: Request, next: Next) -> Response {
     let answer = match door.let_in(&request) {
         Ok(pass) => door.through(pass, request, next).await,
-        Err(refused) => Err(refused),
+        Err(refused) => Ok(refuse(refused, request).await),
     };
     browser::guard(answer.unwrap_or_else(|refused| refused.into_response()))
+}
+
+/// The body has to be taken off the connection, or the connection closes under the client's next
+/// request. One that is too large, or too slow, is told so.
+async fn refuse(refused: Error, request: Request) -> Response {
+    let body = Limited::new(request.into_body(), UNWANTED_BYTES).collect();
+    let taken = tokio::time::timeout(UNWANTED, body).await;
+    let mut response = refused.into_response();
+    if !matches!(taken, Ok(Ok(_))) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
