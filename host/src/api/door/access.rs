@@ -149,6 +149,9 @@ pub(crate) const RULES: &[Rule] = &[
     read(GET, "/api/plugins/{kind}"),
     slow(admin(POST, "/api/plugins/{kind}/rollback")),
 
+    read(GET, "/api/store"),
+    slow(admin(POST, "/api/store/gc")),
+
     sees(GET, "/api/keys", Scope::Admin),
     admin(POST, "/api/keys"),
     admin(DELETE, "/api/keys/{id}"),

@@ -15,7 +15,7 @@ fn entry(path: &str) -> AuditEntry {
 
 #[tokio::test]
 async fn a_record_is_there_as_soon_as_the_change_is() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     let mark = store.record(entry("/api/x/1")).expect("room");
     store.create(run(1), None, first(id(1))).await.expect("created");
     let rows = store.audit(None, 10).await.expect("read");
@@ -29,7 +29,7 @@ async fn a_record_is_there_as_soon_as_the_change_is() {
 
 #[tokio::test]
 async fn a_change_that_fails_loses_no_record() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     store.create(run(1), None, first(id(1))).await.expect("created");
     let mark = store.record(entry("/api/x/1")).expect("room");
     let twice = store.create(run(1), None, first(id(1))).await;
@@ -66,7 +66,7 @@ async fn the_oldest_rows_go_and_numbers_go_on_after_a_restart() {
 
 #[tokio::test]
 async fn records_are_bounded_while_nothing_is_written() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     let mut marks = Vec::new();
     let refused = loop {
         match store.record(entry("/x")) {
@@ -84,7 +84,7 @@ async fn records_are_bounded_while_nothing_is_written() {
 
 #[tokio::test]
 async fn a_long_path_is_cut() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     let mark = store.record(entry(&"ü".repeat(2_000))).expect("room");
     store.record_end(mark, 200, None);
     store.flush_records().await.expect("kept");

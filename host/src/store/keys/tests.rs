@@ -47,7 +47,7 @@ async fn a_key_is_kept_used_and_revoked_once() {
 
 #[tokio::test]
 async fn a_name_is_free_again_when_its_key_is_revoked() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     store.create_key(key(1, "ci")).await.expect("kept");
     let taken = store.create_key(key(2, "ci")).await;
     assert!(matches!(taken, Err(Error::KeyNameTaken(name)) if name == "ci"));
@@ -57,7 +57,7 @@ async fn a_name_is_free_again_when_its_key_is_revoked() {
 
 #[tokio::test]
 async fn revoked_keys_make_room_and_live_ones_do_not() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     for n in 0..u128::try_from(KEYS_MAX).expect("small") {
         store.create_key(key(n, &format!("k{n}"))).await.expect("kept");
     }
@@ -75,7 +75,7 @@ async fn revoked_keys_make_room_and_live_ones_do_not() {
 
 #[tokio::test]
 async fn a_key_lives_until_its_end() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     let mut short = key(1, "short");
     short.expires_at = Some(at(100));
     store.create_key(short).await.expect("kept");
