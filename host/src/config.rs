@@ -83,7 +83,8 @@ pub struct Server {
     pub auth_string: Option<Masked>,
     /// Names, with or without a port, under which browsers and proxies reach this host.
     pub allowed_hosts: Vec<String>,
-    /// For the head of a request, and for the next one on an idle connection.
+    /// For the head of a request, for the next one on an idle connection, and for a client to
+    /// take some of an answer.
     pub header_timeout: Duration,
     /// From a request's head to its answer.
     pub request_timeout: Duration,

@@ -322,6 +322,24 @@ fn a_client_that_says_nothing_loses_its_connection() {
 }
 
 #[test]
+fn a_client_that_never_reads_loses_its_connection() {
+    let host = host()
+        .config("server: {header_timeout_seconds: 1, connections: 1}")
+        .start();
+    let mut stream = connect(&host);
+    let request = b"GET /api/plugins HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+    // The answers fill the way back, then the host stops reading, then the way there is full.
+    let error = loop {
+        if let Err(error) = stream.write_all(&request) {
+            break error;
+        }
+    };
+    let closed = [std::io::ErrorKind::ConnectionReset, std::io::ErrorKind::BrokenPipe];
+    assert!(closed.contains(&error.kind()), "{error}");
+    assert_eq!(host.get("/health").0, 200);
+}
+
+#[test]
 fn changes_are_on_record_also_after_a_crash() {
     let mut host = host().start();
     let run = host.run_to_end("flow/deployment", &json!({}));

@@ -1,7 +1,9 @@
 //! Connections: how many, and how long each may keep us waiting. A client that sends nothing, or a
-//! byte now and then, loses its connection; further ones wait in the system's queue.
+//! byte now and then, or takes nothing of its answer, loses its connection; further ones wait in the system's queue.
 //!
 //! Absent on purpose: HTTP/2 and TLS, which a proxy in front has.
+
+mod patient;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,6 +27,7 @@ use tower::ServiceExt as _;
 
 use super::door::Peer;
 use crate::config::Server;
+use patient::Patient;
 
 /// Bytes of a request's head at most: more than any client sends, less than hurts.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -36,7 +39,7 @@ const BREATH: Duration = Duration::from_secs(1);
 pub struct Patience {
     /// At once.
     pub connections: usize,
-    /// For a request's head, and for the next request.
+    /// For a request's head, for the next request, and for the client to take some of an answer.
     pub head: Duration,
 }
 
@@ -100,7 +103,7 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, head: Durat
         .timer(TokioTimer::new())
         .header_read_timeout(head)
         .max_header_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, head)), service);
     let mut connection = pin!(connection);
     let mut told = false;
     loop {
