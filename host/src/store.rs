@@ -126,6 +126,7 @@ struct Inner {
     writer: Option<JoinHandle<()>>,
     readers: Readers,
     health: Health,
+    removed: retention::Counters,
     path: PathBuf,
     /// Given back last.
     _lock: lock::Lock,
@@ -174,6 +175,7 @@ impl Store {
                 writer: Some(writer),
                 readers,
                 health,
+                removed: retention::Counters::default(),
                 path,
                 _lock: lock,
             })),
