@@ -72,14 +72,14 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         catalog: catalog.clone(),
         enabled: settings.scheduler.enabled,
     });
-    let watching = crate::task::spawn("definitions", source.watch(scheduler.clone()));
-    let following = crate::task::spawn("plugins", plugins.clone().watch());
-    let collecting = crate::task::spawn(
-        "plugin builds",
-        collect(runner.clone(), plugins.clone(), settings.plugins.collect),
-    );
-
-    let removing = crate::task::spawn("retention", retention::watch(opened.store.clone(), settings.retention));
+    let builds = collect(runner.clone(), plugins.clone(), settings.plugins.collect);
+    let housekeeping = [
+        crate::task::spawn("definitions", source.watch(scheduler.clone())),
+        crate::task::spawn("plugins", plugins.clone().watch()),
+        crate::task::spawn("plugin builds", builds),
+        crate::task::spawn("retention", retention::watch(opened.store.clone(), settings.retention)),
+        crate::task::spawn("audit", write_records(opened.store.clone())),
+    ];
     let state = ApiState::new(
         opened.store.clone(),
         drive::Drive {
@@ -96,17 +96,12 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let router = api::router(state.clone());
     let patience = Patience::from(&settings.server);
     let serving = crate::task::spawn("http", api::serve(listener, router, patience, stop.asked()));
-    let recording = crate::task::spawn("audit", write_records(opened.store.clone()));
     tracing::info!(%address, "serving");
     stop.asked().await;
     tracing::info!("stopping: no new work is taken, suspended work stays suspended; a second signal stops at once");
     state.set_readiness(Readiness::NotReady("the host is stopping".to_owned()));
-    watching.abort();
     scheduler.stop();
-    following.abort();
-    collecting.abort();
-    removing.abort();
-    recording.abort();
+    housekeeping.iter().for_each(tokio::task::JoinHandle::abort);
     drop(operator_file);
     let grace = settings.server.shutdown_grace;
     let drained = tokio::time::timeout(grace, take_apart(&runner, broker, opened.store)).await;

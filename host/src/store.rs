@@ -137,6 +137,7 @@ struct Inner {
     readers: Readers,
     health: Health,
     riders: Arc<audit::Riders>,
+    removed: retention::Counters,
     path: PathBuf,
     /// Given back last.
     _lock: lock::Lock,
@@ -194,6 +195,7 @@ impl Store {
                 readers,
                 health,
                 riders,
+                removed: retention::Counters::default(),
                 path,
                 _lock: lock,
             })),

@@ -150,6 +150,7 @@ pub(super) fn start(
     std::thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || {
+            let _witness = Witness(health.clone());
             Writer {
                 connection,
                 queue,
@@ -161,6 +162,17 @@ pub(super) fn start(
             }
             .run();
         })
+}
+
+/// Tells of the writer's death, however it comes.
+struct Witness(Health);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.begins(&Error::Closed);
+        }
+    }
 }
 
 struct Writer {
