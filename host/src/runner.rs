@@ -169,6 +169,17 @@ pub enum Triggered {
     Skipped,
 }
 
+impl Error {
+    /// The run store has told what is the matter, for everybody.
+    #[must_use]
+    pub fn concerns_all(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Held(error) => error.concerns_all(),
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     #[error("the flow run {0} is not live: it has ended, was deleted, or never existed")]
@@ -179,12 +190,17 @@ pub enum Error {
     NotAwaited { name: String, open: String },
     #[error("the flow run {0} is being read back from the run store: try again in a moment")]
     ReadBack(FlowRunId),
+    #[error("the flow run {0} is being made right now: try again in a moment")]
+    BeingMade(FlowRunId),
     #[error("the host is shutting down and takes no new work: try again when it is back")]
     Draining,
     #[error("nothing was changed, the run store did not take it")]
     Store(#[from] store::Error),
     /// Asked for before the store stopped taking changes.
-    #[error("this is not kept yet, and done as soon as the run store takes changes again")]
+    #[error(
+        "the run store stopped taking changes before this was answered: it is done when the store takes them again, \
+         or not at all, so look before you ask again"
+    )]
     Held(#[source] store::Error),
 }
 

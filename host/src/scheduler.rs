@@ -211,10 +211,12 @@ impl Clockwork {
     async fn sync(&mut self) {
         self.sync_again = None;
         if let Err(error) = self.try_sync().await {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the schedules could not be taken over; it is tried again"
-            );
+            if !error.concerns_all() {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the schedules could not be taken over; it is tried again"
+                );
+            }
             self.sync_again = Some(clock::now().plus_ms(to_ms(RETRY)));
         }
     }
@@ -304,10 +306,12 @@ impl Clockwork {
         let planned = self.parts.store.plan(plans).await;
         failpoint::reach(Point::AfterPlan);
         if let Err(error) = planned {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "planned runs could not be written down; it is tried again"
-            );
+            if !error.concerns_all() {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "planned runs could not be written down; it is tried again"
+                );
+            }
             for id in ids {
                 if let Some(entry) = self.roster.get_mut(id) {
                     entry.plan_anew();

@@ -146,6 +146,32 @@ fn a_program_that_keeps_the_store_locked_is_named_and_waited_for() {
 }
 
 #[test]
+fn schedules_wait_with_the_store_and_are_not_told_one_by_one() {
+    let flows = (0..20).fold(FLOWS.to_owned(), |flows, n| {
+        let schedule = "schedule_type: interval, schedule_config: {interval_seconds: 1}, catch_up: all";
+        flows + &format!("  - {{name: every-{n}, flow_name: quick, work_pool_name: pool, {schedule}}}\n")
+    });
+    let host = Host::with(&flows).start();
+    wait_for("runs by schedule", || {
+        (count(&host, &["COMPLETED"]) >= 40).then_some(())
+    });
+    let other = open(&host);
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let _ = not_ready(&host);
+    let (before, began) = (count(&host, &["COMPLETED"]), Instant::now());
+    wait_for("three starts of each", || {
+        (began.elapsed() > Duration::from_secs(3)).then_some(())
+    });
+    assert_eq!(count(&host, &["COMPLETED"]), before);
+    other.execute_batch("COMMIT").expect("unlocked");
+    ready(&host);
+    wait_for("what was missed and more", || {
+        (count(&host, &["COMPLETED"]) >= before + 80).then_some(())
+    });
+    assert_eq!((told(&host, "tried again"), told(&host, "takes no changes")), (0, 1));
+}
+
+#[test]
 fn a_damaged_store_is_found_at_the_start_and_refused_with_what_to_do() {
     let mut host = Host::with(FLOWS).start();
     let _ = host.run_to_end("quick/at_once", &json!({}));

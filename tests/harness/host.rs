@@ -134,8 +134,9 @@ fn agent() -> ureq::Agent {
 
 #[derive(Debug)]
 pub struct Host {
-    folder: TempDir,
+    /// Ended first, as long as its log is there to be shown.
     pub process: Option<Process>,
+    folder: TempDir,
     url: String,
     agent: ureq::Agent,
 }

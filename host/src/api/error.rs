@@ -125,9 +125,10 @@ impl From<runner::Error> for Error {
     fn from(error: runner::Error) -> Self {
         match error {
             runner::Error::Store(error) => error.into(),
-            runner::Error::Draining | runner::Error::ReadBack(_) | runner::Error::Held(_) => {
-                Self::Unavailable(crate::report::chain(&error))
-            }
+            runner::Error::Draining
+            | runner::Error::ReadBack(_)
+            | runner::Error::BeingMade(_)
+            | runner::Error::Held(_) => Self::Unavailable(crate::report::chain(&error)),
             error => Self::Conflict(error.to_string()),
         }
     }

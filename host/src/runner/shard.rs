@@ -170,9 +170,12 @@ impl Shard {
             // Whoever asked has been told that the store takes nothing, or is gone.
             return;
         }
-        if self.live.contains_key(&new.id) {
-            // A planned time that has its run already.
-            let _ = reply.send(Ok(Triggered::Existing(new.id)));
+        if let Some(known) = self.live.get(&new.id) {
+            // A planned time that has its run already, or has it if the store takes it.
+            let _ = reply.send(match known.creating {
+                false => Ok(Triggered::Existing(new.id)),
+                true => Err(Error::BeingMade(new.id)),
+            });
             return;
         }
         let now = clock::now();

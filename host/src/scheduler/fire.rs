@@ -100,7 +100,8 @@ async fn one(store: &Store, runner: &Runner, job: Job) -> Outcome {
                 reached = progress;
             }
             Err(error) => {
-                if !matches!(error, runner::Error::Draining) {
+                let usual = matches!(error, runner::Error::Draining | runner::Error::BeingMade(_));
+                if !usual && !error.concerns_all() {
                     tracing::error!(
                         schedule = %name,
                         error = &error as &dyn std::error::Error,
@@ -119,7 +120,9 @@ async fn one(store: &Store, runner: &Runner, job: Job) -> Outcome {
     if backlog.passed_over > 0 || backlog.runs.is_empty() {
         tell(&name, &backlog);
         if let Err(error) = store.pass(schedule, backlog.progress, expected_until).await {
-            tracing::error!(schedule = %name, error = &error as &dyn std::error::Error, "planned times could not be passed over; it is tried again");
+            if !error.concerns_all() {
+                tracing::error!(schedule = %name, error = &error as &dyn std::error::Error, "planned times could not be passed over; it is tried again");
+            }
             return Outcome {
                 schedule,
                 progress: reached,

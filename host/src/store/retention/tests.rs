@@ -1,7 +1,7 @@
 use grepx_engine::{Fact, NodeId, StateType};
 
 use super::super::testing::{Fixture, at, fact, first, fixture, id, json, line, run, run_state, settings, state, task};
-use super::super::{Commit, FILE_NAME, FlowRunFilter, Parent, Store};
+use super::super::{Commit, FILE_NAME, FlowRunFilter, Parent, Progress, SchedulePlan, Store};
 use super::*;
 
 const TIME: Duration = Duration::from_secs(20);
@@ -128,6 +128,31 @@ async fn a_child_stays_with_its_live_parent_and_its_key_is_free_afterwards() {
     child.id = id(3);
     let again = store.create(child, None, first(id(3))).await.expect("created");
     assert_eq!(again, super::super::Created::New);
+}
+
+#[tokio::test]
+async fn planned_runs_are_never_too_old() {
+    let Fixture { store, dir: _dir, .. } = fixture().await;
+    let schedule = uuid::Uuid::from_u128(70);
+    let mut planned = run(1);
+    planned.schedule_id = Some(schedule);
+    let progress = Progress {
+        handled_until: at(0),
+        next_at: Some(at(10)),
+    };
+    let plan = SchedulePlan {
+        id: schedule,
+        deployment_id: uuid::Uuid::from_u128(71),
+        rule: "r".to_owned(),
+        progress,
+        planned_until: at(20),
+        anew: false,
+        runs: vec![planned],
+    };
+    store.plan(vec![plan]).await.expect("planned");
+    let removed = store.collect(CUTOFFS, 100, TIME).await.expect("removed");
+    assert_eq!((removed.removed, removed.orphaned), (Removed::default(), 0));
+    assert_eq!(left(&store).await, ["run-1"]);
 }
 
 #[tokio::test]
