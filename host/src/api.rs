@@ -2,20 +2,24 @@
 //! them. Every handler reads the store or the catalog and answers; what changes a run goes through
 //! the runner.
 //!
-//! Absent on purpose: WebSockets and events (clients poll), authentication (bind to a private
-//! address or put a proxy in front), pages for browsers, and every resource of Prefect that has no
-//! meaning here (blocks, variables, artifacts, automations).
+//! Absent on purpose: WebSockets and events (clients poll), pages for browsers, TLS (a proxy's
+//! work), and every resource of Prefect that has no meaning here (blocks, variables, artifacts,
+//! automations).
 
 mod admin;
+mod audit;
 mod body;
 mod control;
 mod create;
 mod definitions;
 mod deployments;
+mod door;
 mod error;
 mod filter;
 mod flow_runs;
 mod flows;
+mod keys;
+mod listen;
 mod logs;
 mod page;
 mod plugins;
@@ -29,17 +33,13 @@ mod wire;
 mod work_pools;
 mod work_queues;
 
-use std::future::Future;
-use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
-use axum::routing::{get, post};
-use axum::serve::ListenerExt as _;
+use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
-use tokio::net::TcpListener;
 
 use crate::broker::Broker;
 use crate::config::Settings;
@@ -47,8 +47,14 @@ use crate::definitions::Catalog;
 use crate::plugins::Plugins;
 use crate::store::Store;
 
+pub(crate) use audit::shown as show_audit;
 pub use control::Control;
+pub(crate) use door::key::{digest as key_digest, generate as new_key};
+pub(crate) use door::operator::OperatorKey;
+pub use door::{Door, DoorError};
 use error::Error;
+pub(crate) use keys::{check_name as check_key_name, shown as show_key};
+pub use listen::{Patience, serve};
 pub(crate) use plugins::everything as describe_plugins;
 pub(crate) use upkeep::{described as describe_collected, space as describe_space};
 
@@ -67,6 +73,7 @@ pub struct ApiState {
     plugins: Plugins,
     broker: Broker,
     settings: Arc<Settings>,
+    door: Door,
     readiness: Arc<ArcSwap<Readiness>>,
 }
 
@@ -87,6 +94,7 @@ impl ApiState {
         plugins: Plugins,
         broker: Broker,
         settings: Arc<Settings>,
+        door: Door,
     ) -> Self {
         Self {
             store,
@@ -95,6 +103,7 @@ impl ApiState {
             plugins,
             broker,
             settings,
+            door,
             readiness: Arc::new(ArcSwap::from_pointee(Readiness::Ready)),
         }
     }
@@ -108,6 +117,7 @@ impl ApiState {
 /// All routes. Tests call it without a socket.
 pub fn router(state: ApiState) -> Router {
     let body_bytes_max = state.settings.limits.request_bytes;
+    let door = state.door.clone();
     let api = Router::new()
         .merge(admin_routes(state.settings.plugins.file_bytes))
         .merge(definition_routes())
@@ -119,26 +129,9 @@ pub fn router(state: ApiState) -> Router {
         .nest("/api", api)
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(middleware::from_fn_with_state(door, door::enter))
         .layer(middleware::map_response(admin::name_version))
         .with_state(state)
-}
-
-/// Answers on `listener` until `shutdown`, then ends the requests that it has.
-///
-/// # Errors
-/// When the listener fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    // Small answers must not wait for more to send.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
-    });
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
 fn admin_routes(file_bytes_max: usize) -> Router<ApiState> {
@@ -160,6 +153,9 @@ fn admin_routes(file_bytes_max: usize) -> Router<ApiState> {
         )
         .route("/plugins/{kind}", get(plugins::read))
         .route("/plugins/{kind}/rollback", post(plugins::roll_back))
+        .route("/keys", get(keys::list).post(keys::create))
+        .route("/keys/{id}", delete(keys::revoke))
+        .route("/audit", get(audit::list))
 }
 
 fn definition_routes() -> Router<ApiState> {
@@ -238,10 +234,11 @@ fn work_pool_routes() -> Router<ApiState> {
 }
 
 async fn unknown(method: Method, uri: Uri) -> Error {
-    Error::NotFound(format!(
-        "{method} /api{} is not part of the API of grepx-host",
-        uri.path()
-    ))
+    not_ours(&method, &format!("/api{}", uri.path()))
+}
+
+fn not_ours(method: &Method, path: &str) -> Error {
+    Error::NotFound(format!("{method} {path} is not part of the API of grepx-host"))
 }
 
 async fn nothing_here() -> Error {

@@ -12,6 +12,7 @@ mod shutdown;
 mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -19,7 +20,7 @@ use grepx_celery::queue::QueueLayout;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::api::{self, ApiState, Readiness};
+use crate::api::{self, ApiState, Door, Patience, Readiness};
 use crate::broker::{Broker, ConnectionSettings};
 use crate::config::{self, Settings};
 use crate::definitions::Catalog;
@@ -30,6 +31,7 @@ use crate::store::{self, Store};
 
 /// Notices of the broker that wait for a shard.
 const NOTICES: usize = 4_096;
+const RECORDS_WRITTEN: Duration = Duration::from_millis(500);
 
 /// Serves until a signal ends it. The log line "serving" has the address.
 ///
@@ -44,6 +46,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         address: Some(format!("http://{address}")),
         ..store_settings(&settings)
     })?;
+    let door = Door::open(&opened.store, &settings, address).await?;
+    let operator_file = door.hand_out(&settings.store.dir)?;
+    tell_permissions(&settings);
     let plugins = load_plugins(&settings).await?;
     let catalog = Arc::new(ArcSwap::from_pointee(Catalog::default()));
     let source = definitions::Live::open(&settings, &plugins, &opened.store, &catalog).await;
@@ -67,14 +72,14 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         catalog: catalog.clone(),
         enabled: settings.scheduler.enabled,
     });
-    let watching = crate::task::spawn("definitions", source.watch(scheduler.clone()));
-    let following = crate::task::spawn("plugins", plugins.clone().watch());
-    let collecting = crate::task::spawn(
-        "plugin builds",
-        collect(runner.clone(), plugins.clone(), settings.plugins.collect),
-    );
-
-    let removing = crate::task::spawn("retention", retention::watch(opened.store.clone(), settings.retention));
+    let builds = collect(runner.clone(), plugins.clone(), settings.plugins.collect);
+    let housekeeping = [
+        crate::task::spawn("definitions", source.watch(scheduler.clone())),
+        crate::task::spawn("plugins", plugins.clone().watch()),
+        crate::task::spawn("plugin builds", builds),
+        crate::task::spawn("retention", retention::watch(opened.store.clone(), settings.retention)),
+        crate::task::spawn("audit", write_records(opened.store.clone())),
+    ];
     let state = ApiState::new(
         opened.store.clone(),
         drive::Drive {
@@ -85,19 +90,19 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         plugins,
         broker.clone(),
         settings.clone(),
+        door,
     );
     let stop = shutdown::Stop::listen()?;
     let router = api::router(state.clone());
-    let serving = crate::task::spawn("http", api::serve(listener, router, stop.asked()));
+    let patience = Patience::from(&settings.server);
+    let serving = crate::task::spawn("http", api::serve(listener, router, patience, stop.asked()));
     tracing::info!(%address, "serving");
     stop.asked().await;
     tracing::info!("stopping: no new work is taken, suspended work stays suspended; a second signal stops at once");
     state.set_readiness(Readiness::NotReady("the host is stopping".to_owned()));
-    watching.abort();
     scheduler.stop();
-    following.abort();
-    collecting.abort();
-    removing.abort();
+    housekeeping.iter().for_each(tokio::task::JoinHandle::abort);
+    drop(operator_file);
     let grace = settings.server.shutdown_grace;
     let drained = tokio::time::timeout(grace, take_apart(&runner, broker, opened.store)).await;
     if drained.is_err() {
@@ -110,8 +115,32 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Records that no change has taken along are on the disk a moment later.
+async fn write_records(store: Store) {
+    let mut every = tokio::time::interval(RECORDS_WRITTEN);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        if let Err(error) = store.flush_records().await {
+            tracing::warn!(error = %crate::report::chain(&error), "the audit log is behind");
+        }
+    }
+}
+
+/// Files of an older host, or of somebody's own making.
+fn tell_permissions(settings: &Settings) {
+    let key = &settings.plugins.key_file;
+    for (path, mode) in store::too_wide(&settings.store.dir, &[key]) {
+        tracing::warn!(
+            path = %path.display(),
+            mode = format!("{mode:o}"),
+            "others on this machine can read this: take it from them with `chmod go-rwx`"
+        );
+    }
+}
+
 /// Lets builds go that no suspended task run needs any more.
-async fn collect(runner: Runner, plugins: Plugins, every: std::time::Duration) {
+async fn collect(runner: Runner, plugins: Plugins, every: Duration) {
     let mut every = tokio::time::interval(every);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -153,6 +182,7 @@ pub(crate) fn store_settings(settings: &Settings) -> store::Settings {
         },
         since: crate::clock::now(),
         log_lines_per_run: i64::try_from(settings.limits.log_lines_per_run).unwrap_or(i64::MAX),
+        audit_rows: settings.limits.audit_rows,
         ..store::Settings::new(settings.store.dir.clone())
     }
 }

@@ -3,12 +3,13 @@
 //! Commands about runs talk to a server over its HTTP API, as any other client would; commands
 //! about definitions, configuration and plugin files work without one. Nothing but `out` prints.
 //!
-//! Absent on purpose: an own way to the run store beside `store verify` (the server has it locked),
-//! and interaction: every command can run in a script.
+//! Absent on purpose: a way to the run store beside a server that serves it (keys, the audit log and
+//! `store verify` have one where none does), and interaction: every command can run in a script.
 
 mod arguments;
 mod client;
 mod commands;
+mod credentials;
 mod exit;
 mod out;
 mod show;
@@ -20,13 +21,13 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use arguments::{
-    Command, DeploymentCommand, DeploymentScheduleCommand, FlowCommand, FlowRunCommand, Global, PluginCommand,
-    ScheduleCommand, StoreCommand, TaskRunCommand, WorkPoolCommand,
+    AuditCommand, Command, DeploymentCommand, DeploymentScheduleCommand, FlowCommand, FlowRunCommand, Global,
+    KeyCommand, PluginCommand, ScheduleCommand, StoreCommand, TaskRunCommand, WorkPoolCommand,
 };
 use client::Client;
 use commands::{
-    definitions, deployment, flow, flow_run, plugin, plugin_file, plugin_run, schedule, serve, settings, store,
-    task_run, upkeep, work_pool,
+    audit, definitions, deployment, flow, flow_run, key, plugin, plugin_file, plugin_run, schedule, serve, settings,
+    store, task_run, upkeep, work_pool,
 };
 use exit::{Done, Exit};
 
@@ -86,6 +87,10 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Backup(arguments) => upkeep::backup(global, arguments),
         Command::Restore(arguments) => upkeep::restore(global, arguments),
         Command::Gc(arguments) => upkeep::gc(global, arguments),
+        Command::Key(KeyCommand::Create(asked)) => key::create(global, asked),
+        Command::Key(KeyCommand::Ls) => key::ls(global),
+        Command::Key(KeyCommand::Revoke { key: which }) => key::revoke(global, which),
+        Command::Audit(AuditCommand::Ls { limit }) => audit::ls(global, *limit),
         Command::Config(_) => settings::show(global),
         Command::Version => settings::version(json),
         Command::Store(StoreCommand::Verify) => store::verify(global),

@@ -77,6 +77,19 @@ pub struct Server {
     /// 0 takes any free port.
     pub port: u16,
     pub shutdown_grace: Duration,
+    /// Whether everybody who can reach `host` may do everything while there are no keys.
+    pub allow_unauthenticated: bool,
+    /// What clients send by HTTP Basic; may do everything.
+    pub auth_string: Option<Masked>,
+    /// Names, with or without a port, under which browsers and proxies reach this host.
+    pub allowed_hosts: Vec<String>,
+    /// For the head of a request, for the next one on an idle connection, and for a client to
+    /// take some of an answer.
+    pub header_timeout: Duration,
+    /// From a request's head to its answer.
+    pub request_timeout: Duration,
+    /// Connections at once.
+    pub connections: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,6 +243,8 @@ pub struct Limits {
     pub log_lines_per_run: usize,
     /// Bytes of a request to the API.
     pub request_bytes: usize,
+    /// Rows of the audit log; the oldest go.
+    pub audit_rows: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

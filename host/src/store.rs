@@ -10,6 +10,7 @@
 //! state directory keeps it out.
 
 mod admission;
+mod audit;
 mod backup;
 mod boot;
 mod check;
@@ -19,11 +20,13 @@ mod deployments;
 mod error;
 mod filter;
 mod health;
+mod keys;
 mod limits;
 mod lock;
 mod logs;
 mod model;
 mod open;
+mod permissions;
 mod planned;
 mod read;
 mod readers;
@@ -46,17 +49,20 @@ use health::Health;
 use readers::Readers;
 use writer::{Change, Writing};
 
+pub use audit::{AUDIT_ROWS_MAX, AuditEntry, AuditMark, AuditRow};
 pub use backup::{BackupError, Copied, backup, restore};
 pub use boot::Share;
 pub use check::Found;
 pub use error::Error;
 pub use filter::{Choice, FlowRunFilter, FlowRunSort, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text};
+pub use keys::{Digest, KEYS_MAX, KeyRow, NewKey, Scope};
 pub use lock::Holder;
 pub use logs::LINES_MAX as LOG_LINES_MAX;
 pub use model::{
     Commit, Created, DeploymentLimit, INPUT_BYTES_MAX, LOG_BYTES_MAX, LogRow, NewRun, NewSend, Parent, Planned,
     PoolLimits, Progress, QueueLimits, RunState, SchedulePlan, SendId, SlotChange, SlotNews, Switch, TaskRow, WhenBusy,
 };
+pub use permissions::too_wide;
 pub use retention::{Collected, Cutoffs, Removed, Space};
 pub use rows::{
     FlowRun, LiveRun, LogLine, OpenSend, PoolStatus, QueueStatus, ScheduleRow, SlotRow, StoredState, TaskRun,
@@ -90,6 +96,8 @@ pub struct Settings {
     /// Where this process serves and since when, for whoever finds the directory taken.
     pub address: Option<String>,
     pub since: Timestamp,
+    /// Rows of the audit log.
+    pub audit_rows: i64,
 }
 
 impl Settings {
@@ -103,6 +111,7 @@ impl Settings {
             log_lines_per_run: logs::LINES_MAX,
             address: None,
             since: Timestamp(0),
+            audit_rows: audit::AUDIT_ROWS_MAX,
         }
     }
 }
@@ -127,6 +136,8 @@ struct Inner {
     writer: Option<JoinHandle<()>>,
     readers: Readers,
     health: Health,
+    riders: Arc<audit::Riders>,
+    removed: retention::Counters,
     path: PathBuf,
     /// Given back last.
     _lock: lock::Lock,
@@ -159,15 +170,23 @@ impl Store {
         let lock = lock::take(&settings.dir, settings.address.as_deref(), settings.since)?;
         backup::finish(&settings.dir, settings.since).map_err(|error| Error::Restore(Arc::new(error)))?;
         let path = settings.dir.join(FILE_NAME);
+        permissions::make_private(&path).map_err(Error::io("make the run store", &path))?;
         let connection = open::writer(&path, settings.durability)?;
         let health = Health::new(&path);
+        let riders = audit::Riders::new(&connection, settings.audit_rows)?;
         let readers = Readers::open(&path, settings.readers, health.clone())?;
         let queue_max = settings.queue.max(1);
         let (queue, queued) = mpsc::channel(queue_max);
         let (admissions, admitted) = mpsc::unbounded_channel();
-        let lines = settings.log_lines_per_run;
-        let writer = writer::start(connection, queued, admissions, lines, health.clone())
-            .map_err(Error::io("start the writer thread of", &path))?;
+        let writer = writer::start(
+            connection,
+            queued,
+            admissions,
+            riders.clone(),
+            settings.log_lines_per_run,
+            health.clone(),
+        )
+        .map_err(Error::io("start the writer thread of", &path))?;
         Ok(Opened {
             store: Self(Arc::new(Inner {
                 queue: Some(queue),
@@ -175,6 +194,8 @@ impl Store {
                 writer: Some(writer),
                 readers,
                 health,
+                riders,
+                removed: retention::Counters::default(),
                 path,
                 _lock: lock,
             })),

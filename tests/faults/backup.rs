@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use grepx_tests::{Host, wait_for};
+use grepx_tests::{Host, Pool, RedisServer, Worker, wait_for};
+use redis::Commands as _;
 use serde_json::json;
 
 use crate::{count, create, deployment, told};
@@ -78,6 +79,40 @@ fn a_copy_that_was_made_under_load_goes_on_in_another_place() {
     assert_eq!(restored["flow_runs"], in_copy.0);
 }
 
+/// What ARCHITECTURE says of a restored store: what the run has sent meanwhile is not sent again, and
+/// the results that lie there are taken up.
+#[test]
+fn a_run_that_went_on_after_the_copy_takes_up_what_the_workers_have_done() {
+    let redis = RedisServer::start();
+    let _worker = Worker::start(&redis, Pool::Solo, "celery");
+    let flows = "prefect_work_pools: [{name: pool}]
+prefect_flows: [{name: flow}]
+prefect_tasks:
+  - {name: first, flow_name: flow, celery_task_name: tests.slow, task_kwargs: {seconds: 2}}
+  - {name: second, flow_name: flow, celery_task_name: tests.echo, depends_on: [first]}
+prefect_deployments: [{name: deployment, flow_name: flow, work_pool_name: pool}]
+";
+    let mut host = Host::with(flows).broker(&redis.url()).start();
+    let run = host.run("flow/deployment", &json!({}));
+    let ran = |name: &str| -> i64 {
+        let found: Option<i64> = redis.connect().get(format!("ran:{name}")).expect("a count");
+        found.unwrap_or(0)
+    };
+    wait_for("the worker to begin", || (ran("slow:started") == 1).then_some(()));
+    let file = host.folder().join("copy.db");
+    let name = file.to_str().expect("a name");
+    let _ = host.cli(&["backup", name]).success();
+    assert_eq!(host.wait(&run)["state"]["type"], "COMPLETED");
+    host.stop();
+
+    let mut other = Host::with(flows).broker(&redis.url()).prepare();
+    let _ = other.cli(&["restore", name]).success();
+    other.serve();
+    assert_eq!(other.wait(&run)["state"]["type"], "COMPLETED");
+    assert_eq!((ran("slow:started"), ran("echo")), (1, 1), "each was done once");
+    assert_eq!(other.result(&run, "second"), json!({"args": [], "kwargs": {}}));
+}
+
 #[test]
 fn runs_that_ended_long_ago_go_by_themselves_and_by_command() {
     let mut host = Host::with(FLOWS)
@@ -88,6 +123,8 @@ fn runs_that_ended_long_ago_go_by_themselves_and_by_command() {
     wait_for("a run that has ended to be removed", || {
         (host.get(&format!("/flow_runs/{run}")).0 == 404).then_some(())
     });
+    let removed = host.get("/store").1["removed"].clone();
+    assert_eq!(removed["flow_runs"], 1, "{removed}");
     wait_for("the line", || {
         (told(&host, "ended long ago were removed") > 0).then_some(())
     });

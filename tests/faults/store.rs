@@ -3,7 +3,8 @@
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
-use grepx_tests::{Host, Process, wait_for};
+use grepx_tests::{Host, Pool, Process, RedisServer, Worker, wait_for};
+use redis::Commands as _;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -75,6 +76,44 @@ fn a_full_disk_holds_what_runs_refuses_what_is_new_and_heals() {
         assert_eq!(told(&host, "read back"), 0);
         host.stop();
     }
+}
+
+const CELERY: &str = "prefect_work_pools: [{name: pool, concurrency_limit: 100}]
+prefect_flows: [{name: flow}]
+prefect_tasks:
+  - {name: first, flow_name: flow, celery_task_name: tests.slow, task_kwargs: {seconds: 1}}
+  - {name: second, flow_name: flow, celery_task_name: tests.echo, depends_on: [first]}
+prefect_deployments: [{name: deployment, flow_name: flow, work_pool_name: pool}]
+";
+
+#[test]
+fn results_that_come_while_the_disk_is_full_are_taken_afterwards_and_nothing_is_sent_twice() {
+    let redis = RedisServer::start();
+    let _worker = Worker::start(&redis, Pool::Prefork, "celery");
+    let disk = Disk::all()[0];
+    let mut host = Host::with(CELERY).broker(&redis.url()).prepare();
+    disk.serve(&mut host);
+    let id = deployment(&host, "flow/deployment");
+    for _ in 0..4 {
+        assert_eq!(create(&host, &id).0, 201);
+    }
+    let ran = |name: &str| -> i64 {
+        let found: Option<i64> = redis.connect().get(format!("ran:{name}")).expect("a count");
+        found.unwrap_or(0)
+    };
+    wait_for("the workers to begin", || (ran("slow:started") == 4).then_some(()));
+    disk.fill(&host);
+    let _ = not_ready(&host);
+    wait_for("the results", || {
+        let keys: Vec<String> = redis.connect().keys("celery-task-meta-*").expect("keys");
+        (keys.len() == 4).then_some(())
+    });
+    assert_eq!((count(&host, &["COMPLETED"]), ran("echo")), (0, 0));
+    disk.free(&host);
+    wait_for("the end of all runs", || {
+        (count(&host, &["COMPLETED"]) == 4).then_some(())
+    });
+    assert_eq!((ran("slow:started"), ran("echo")), (4, 4));
 }
 
 fn cancelling() -> Value {

@@ -222,6 +222,29 @@ impl Host {
         &self.url
     }
 
+    /// `127.0.0.1:4200`
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://").trim_end_matches("/api")
+    }
+
+    /// A request with this value of `Authorization`; a body makes it a POST.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    #[must_use]
+    pub fn ask_as(&self, authorization: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let url = format!("{}{path}", self.url);
+        read(match body {
+            None => self.agent.get(url).header("authorization", authorization).call(),
+            Some(body) => self
+                .agent
+                .post(url)
+                .header("authorization", authorization)
+                .send_json(body),
+        })
+    }
+
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.folder().join("grepx-master.db")
@@ -241,6 +264,9 @@ impl Host {
         command
             .current_dir(self.folder())
             .env_remove("PREFECT_API_URL")
+            .env_remove("PREFECT_API_KEY")
+            .env_remove("PREFECT_API_AUTH_STRING")
+            .env_remove("GREPX_API_KEY")
             .env("NO_COLOR", "1")
             .args(["--config", "config.yaml"])
             .args(arguments);
@@ -319,19 +345,33 @@ impl Host {
     /// When it cannot be run.
     #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Outcome {
-        self.cli_under(&[], arguments)
+        self.cli_as(&[], &[], arguments)
     }
 
-    /// As `cli`, started by another program.
+    /// As [`Self::cli`], with variables.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    #[must_use]
+    pub fn cli_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+        self.cli_as(&[], variables, arguments)
+    }
+
+    /// As [`Self::cli`], started by another program.
     ///
     /// # Panics
     /// When it cannot be run.
     #[must_use]
     pub fn cli_under(&self, starter: &[&str], arguments: &[&str]) -> Outcome {
+        self.cli_as(starter, &[], arguments)
+    }
+
+    fn cli_as(&self, starter: &[&str], variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {
         let mut command = self.command(starter, arguments);
         if !self.url.is_empty() {
             command.env("PREFECT_API_URL", &self.url);
         }
+        command.envs(variables.iter().copied());
         let output = command.output().expect("the binary runs");
         Outcome {
             code: output.status.code().unwrap_or(-1),

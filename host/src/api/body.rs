@@ -14,6 +14,9 @@ use super::error::Error;
 /// Faults told at most.
 const FAULTS_MAX: usize = 20;
 
+/// Levels of JSON at most: the limit of `serde_json`, which has no setting.
+const DEPTH_MAX: usize = 127;
+
 /// A JSON object, or nothing, which is `{}`.
 #[derive(Debug)]
 pub(crate) struct Body(Value);
@@ -46,15 +49,23 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             return Ok(Self(json!({})));
         }
         let not_json = |error: serde_json::Error| Faults {
-            faults: vec![
-                json!({"type": "json_invalid", "loc": ["body"], "msg": format!("JSON decode error: {error}")}),
-            ],
+            faults: vec![json!({"type": "json_invalid", "loc": ["body"], "msg": not_json_because(&error)})],
             body: Value::String(String::from_utf8_lossy(&bytes).into_owned()),
         };
         match serde_json::from_slice(&bytes).map_err(not_json)? {
             Value::Null => Ok(Self(json!({}))),
             body => Ok(Self(body)),
         }
+    }
+}
+
+/// `serde_json` goes no deeper than [`DEPTH_MAX`], so neither does anything that walks a body.
+fn not_json_because(error: &serde_json::Error) -> String {
+    match error.to_string() {
+        text if text.starts_with("recursion limit exceeded") => {
+            format!("JSON decode error: nested deeper than {DEPTH_MAX} levels, the limit")
+        }
+        text => format!("JSON decode error: {text}"),
     }
 }
 

@@ -1,12 +1,13 @@
 //! `create_flow_run`: what was sent and what the deployment has become one request to the runner.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use grepx_engine::{FlowRunId, Timestamp};
+use axum::{Extension, Json};
+use grepx_engine::Timestamp;
 use serde_json::{Map, Value};
 
 use super::body::Body;
+use super::door::{Noted, Visitor};
 use super::error::Error;
 use super::filter::{instant, uuid};
 use super::{ApiState, deployments, flow_runs};
@@ -30,8 +31,9 @@ struct Sent {
 pub(super) async fn create_flow_run(
     State(state): State<ApiState>,
     Path(id): Path<String>,
+    Extension(visitor): Extension<Visitor>,
     body: Body,
-) -> Result<(StatusCode, Json<Value>), Error> {
+) -> Result<(StatusCode, Extension<Noted>, Json<Value>), Error> {
     let id = uuid(&id).map_err(Error::Invalid)?;
     let sent = read(body)?;
     let deployment = state
@@ -56,22 +58,20 @@ pub(super) async fn create_flow_run(
         tags,
         idempotency_key: sent.idempotency_key,
         start_at: sent.start_at,
-        created_by: None,
+        created_by: visitor.created_by(),
         labels: sent.labels,
         work_queue: sent.work_queue,
         parent: None,
         planned: None,
     };
-    match state.runner.trigger(request).await? {
-        Triggered::New(run) => Ok((StatusCode::CREATED, answer(&state, run).await?)),
+    let (status, run) = match state.runner.trigger(request).await? {
+        Triggered::New(run) => (StatusCode::CREATED, run),
         // Only schedules skip.
-        Triggered::Skipped => Err(Error::Conflict("The deployment is busy and skips runs then.".into())),
-        Triggered::Existing(run) => Ok((StatusCode::OK, answer(&state, run).await?)),
-    }
-}
-
-async fn answer(state: &ApiState, run: FlowRunId) -> Result<Json<Value>, Error> {
-    flow_runs::find(state, run).await.map(Json)
+        Triggered::Skipped => return Err(Error::Conflict("The deployment is busy and skips runs then.".into())),
+        Triggered::Existing(run) => (StatusCode::OK, run),
+    };
+    let noted = Noted(format!("flow run {run}"));
+    Ok((status, Extension(noted), Json(flow_runs::find(&state, run).await?)))
 }
 
 fn read(body: Body) -> Result<Sent, Error> {

@@ -1,6 +1,8 @@
 //! Refusals in the shapes that Prefect's clients read: `{"detail": …}`, and for a body that is not
 //! understood the list of its faults.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +18,16 @@ pub(crate) enum Error {
     /// The request is understood and cannot be carried out.
     #[error("{0}")]
     Conflict(String),
-    /// Somebody else's to change, with the place to do it.
+    /// Nobody who is known, with what to show.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// Too many wrong guesses.
+    #[error("{message}")]
+    TooMany { message: String, wait: Duration },
+    /// Not done in time, or not known to be.
+    #[error("{0}")]
+    TooSlow(String),
+    /// Not for this visitor; or somebody else's to change, with the place to do it.
     #[error("{0}")]
     Forbidden(String),
     /// 422 with one sentence.
@@ -42,6 +53,10 @@ impl Error {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            // Prefect's clients repeat after 503; this may have happened.
+            Self::TooSlow(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Invalid(_) | Self::Faults(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -63,8 +78,22 @@ impl IntoResponse for Error {
             _ => json!({"detail": self.to_string()}),
         };
         let mut response = (status, Json::<Value>(body)).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        let headers = response.headers_mut();
+        match &self {
+            Self::Unavailable(_) => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+            }
+            Self::TooMany { wait, .. } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            }
+            // Not Basic: a browser would ask for a password and keep showing it.
+            Self::Unauthorized(_) => {
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"grepx-host\""),
+                );
+            }
+            _ => {}
         }
         response
     }
@@ -80,7 +109,10 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::UnknownRun(_) => Self::NotFound("Flow run not found".into()),
-            store::Error::NotTerminal { .. } | store::Error::Planned(_) => Self::Conflict(error.to_string()),
+            store::Error::NotTerminal { .. }
+            | store::Error::Planned(_)
+            | store::Error::KeyNameTaken(_)
+            | store::Error::KeysFull { .. } => Self::Conflict(error.to_string()),
             store::Error::QueueFull { .. } | store::Error::Closed => Self::Unavailable(error.to_string()),
             error if error.concerns_all() => Self::Unavailable(crate::report::chain(&error)),
             _ => Self::Store(error),

@@ -3,15 +3,16 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use grepx_engine::Timestamp;
 use serde_json::{Value, json};
 
 use super::ApiState;
+use super::door::Noted;
 use super::error::Error;
 use crate::clock::rfc3339;
 use crate::plugins::{Counts, FileInfo, Kind, Refused, Registry, Standing};
@@ -37,7 +38,7 @@ pub(super) async fn install(
     State(state): State<ApiState>,
     Query(asked): Query<Install>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<Vec<Value>>), Error> {
+) -> Result<(StatusCode, Extension<Noted>, Json<Vec<Value>>), Error> {
     let bytes = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(format!(
             "The component is larger than {} bytes: build it smaller, or raise plugins.file_mb",
@@ -47,20 +48,26 @@ pub(super) async fn install(
     })?;
     let installed = state.plugins.install_bytes(bytes.to_vec(), asked.name.as_deref()).await;
     let file = installed.map_err(|problem| Error::Invalid(problem.to_string()))?;
-    Ok((StatusCode::CREATED, Json(of_file(&state.plugins.kinds(), &file))))
+    let kinds = of_file(&state.plugins.kinds(), &file);
+    Ok((StatusCode::CREATED, noted(&file), Json(kinds)))
 }
 
 pub(super) async fn roll_back(
     State(state): State<ApiState>,
     Path(name): Path<String>,
-) -> Result<Json<Vec<Value>>, Error> {
+) -> Result<(Extension<Noted>, Json<Vec<Value>>), Error> {
     let kinds = state.plugins.kinds();
     if !state.plugins.is_known(&name) {
         return Err(not_served(&kinds, &name));
     }
     let done = state.plugins.roll_back(&name).await;
     let file = done.map_err(|problem| Error::Conflict(problem.to_string()))?;
-    Ok(Json(of_file(&state.plugins.kinds(), &file)))
+    Ok((noted(&file), Json(of_file(&state.plugins.kinds(), &file))))
+}
+
+/// Which build it is now.
+fn noted(file: &FileInfo) -> Extension<Noted> {
+    Extension(Noted(format!("{} is {}", file.path.display(), file.digest)))
 }
 
 fn not_served(kinds: &Registry, name: &str) -> Error {

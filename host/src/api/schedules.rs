@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use grepx_engine::StateType;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::body::{Body, Fields};
+use super::door::Noted;
 use super::error::Error;
 use super::filter::{instant, uuid};
 use super::{ApiState, deployments, flow_runs, wire};
@@ -34,7 +35,7 @@ pub(super) async fn update_deployment(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     body: Body,
-) -> Result<StatusCode, Error> {
+) -> Result<(Extension<Noted>, StatusCode), Error> {
     let deployment = deployments::find(&state, &id)?;
     let paused = body.read(|fields| {
         let paused: Option<bool> = fields.value("paused");
@@ -55,7 +56,7 @@ pub(super) async fn update_deployment(
     if let Some(paused) = paused {
         switch(&state, deployment.id, None, !paused).await?;
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok((noted(paused.map(|paused| !paused)), StatusCode::NO_CONTENT))
 }
 
 pub(super) async fn pause_deployment(
@@ -88,7 +89,7 @@ pub(super) async fn update(
     State(state): State<ApiState>,
     Path((id, schedule)): Path<(String, String)>,
     body: Body,
-) -> Result<StatusCode, Error> {
+) -> Result<(Extension<Noted>, StatusCode), Error> {
     let deployment = deployments::find(&state, &id)?;
     let schedule = uuid(&schedule).map_err(Error::Invalid)?;
     if !deployment.schedules.iter().any(|one| one.id == schedule) {
@@ -102,11 +103,20 @@ pub(super) async fn update(
     if let Some(active) = active {
         switch(&state, deployment.id, Some(schedule), active).await?;
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok((noted(active), StatusCode::NO_CONTENT))
 }
 
 pub(super) async fn refuse() -> Error {
     Error::Forbidden(OWNED.into())
+}
+
+fn noted(active: Option<bool>) -> Extension<Noted> {
+    let word = match active {
+        Some(true) => "switched on",
+        Some(false) => "switched off",
+        None => "nothing to switch",
+    };
+    Extension(Noted(word.to_owned()))
 }
 
 async fn switch(state: &ApiState, deployment: Uuid, schedule: Option<Uuid>, active: bool) -> Result<(), Error> {

@@ -4,13 +4,14 @@
 //!
 //! Absent on purpose: `force`. There is no state that a client could impose on the engine.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use grepx_engine::StateType;
 use serde_json::{Value, json};
 
 use super::body::{Body, Fields};
+use super::door::Noted;
 use super::error::Error;
 use super::{ApiState, flow_runs, wire};
 use crate::runner;
@@ -20,7 +21,7 @@ const CANCELLED_HERE: &str = "Cancelled through the API.";
 const ONLY_THESE: &str =
     "This server runs flow runs itself: a client can ask for CANCELLING, PAUSED, or RUNNING of a paused flow run.";
 
-type Answer = Result<(StatusCode, Json<Value>), Error>;
+type Answer = Result<(StatusCode, Extension<Noted>, Json<Value>), Error>;
 
 #[derive(Debug)]
 struct Proposed {
@@ -148,8 +149,10 @@ async fn answer(state: &ApiState, run: &FlowRun, asked: bool, verdict: Verdict) 
         Verdict::Abort(reason) => ("ABORT", json!({"type": "abort_details", "reason": reason})),
     };
     let current = wire::state(&now.state, now.run.id, None, None);
+    let noted = Noted(format!("{word}, {}", now.state.name));
     Ok((
         status,
+        Extension(noted),
         Json(json!({"state": current, "status": word, "details": details})),
     ))
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::Readiness;
 use crate::runner;
 
+mod door;
 mod world;
 
 use world::World;

@@ -21,6 +21,8 @@ pub(super) async fn read(State(state): State<ApiState>) -> Result<Json<Value>, E
     let mut answer = space(state.store.space().await?);
     answer["path"] = state.store.path().display().to_string().into();
     answer["trouble"] = trouble.into();
+    let removed = state.store.removed();
+    answer["removed"] = json!({"flow_runs": removed.flow_runs, "rows": removed.rows});
     Ok(Json(answer))
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde_json::Value;
 
 use super::body::{Body, Fields};
+use super::door::Noted;
 use super::error::Error;
 use super::filter::PoolFilter;
 use super::page::{Asked, cut};
@@ -49,14 +50,30 @@ pub(super) async fn update(
     State(state): State<ApiState>,
     Path(name): Path<String>,
     body: Body,
-) -> Result<StatusCode, Error> {
+) -> Result<(Extension<Noted>, StatusCode), Error> {
     let pool = find(&state, &name)?;
     let switch = body.read(|fields| {
         fields.ignored(&["base_job_template", "storage_configuration"]);
         switch(fields, &["description", "name", "type"])
     })?;
     state.store.set_pool_switch(pool.name.clone(), None, switch).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((noted(switch), StatusCode::NO_CONTENT))
+}
+
+/// What is set, in words.
+pub(super) fn noted(switch: Switch) -> Extension<Noted> {
+    let mut words = Vec::new();
+    words.extend(
+        switch
+            .paused
+            .map(|paused| if paused { "paused" } else { "not paused" }.to_owned()),
+    );
+    words.extend(switch.concurrency_limit.map(|limit| match limit {
+        Some(limit) => format!("concurrency limit {limit}"),
+        None => "no concurrency limit".to_owned(),
+    }));
+    words.extend(switch.priority.map(|priority| format!("priority {priority}")));
+    Extension(Noted(words.join(", ")))
 }
 
 /// `is_paused` and `concurrency_limit`; `defined` belongs to the definitions database.

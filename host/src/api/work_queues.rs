@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::body::{Body, Fields};
+use super::door::Noted;
 use super::error::Error;
 use super::filter::uuid;
 use super::page::{Asked, cut};
@@ -56,7 +57,7 @@ pub(super) async fn update(
     State(state): State<ApiState>,
     Path((pool, queue)): Path<(String, String)>,
     body: Body,
-) -> Result<StatusCode, Error> {
+) -> Result<(Extension<Noted>, StatusCode), Error> {
     let pool = work_pools::find(&state, &pool)?;
     if !pool.queues.iter().any(|one| one.name == queue) {
         return Err(not_found(&queue));
@@ -68,12 +69,17 @@ pub(super) async fn update_by_id(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     body: Body,
-) -> Result<StatusCode, Error> {
+) -> Result<(Extension<Noted>, StatusCode), Error> {
     let (pool, queue) = find(&state, uuid(&id).map_err(Error::Invalid)?)?;
     set(&state, &pool, queue.name, body).await
 }
 
-async fn set(state: &ApiState, pool: &Pool, queue: String, body: Body) -> Result<StatusCode, Error> {
+async fn set(
+    state: &ApiState,
+    pool: &Pool,
+    queue: String,
+    body: Body,
+) -> Result<(Extension<Noted>, StatusCode), Error> {
     let switch = body.read(|fields| {
         fields.ignored(&["filter", "last_polled"]);
         Switch {
@@ -85,7 +91,7 @@ async fn set(state: &ApiState, pool: &Pool, queue: String, body: Body) -> Result
         .store
         .set_pool_switch(pool.name.clone(), Some(queue), switch)
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((work_pools::noted(switch), StatusCode::NO_CONTENT))
 }
 
 fn asked(fields: &mut Fields<'_>) -> Asked {

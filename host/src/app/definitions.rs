@@ -13,7 +13,7 @@ use crate::definitions::{
 };
 use crate::plugins::Plugins;
 use crate::scheduler::Scheduler;
-use crate::store::{DeploymentLimit, PoolLimits, QueueLimits, Store, WhenBusy};
+use crate::store::{AuditEntry, DeploymentLimit, PoolLimits, QueueLimits, Store, WhenBusy};
 
 use super::kinds::LoadedKinds;
 
@@ -84,11 +84,14 @@ impl Live {
         // What could not be read is tried again until it can, whether it seems to have changed or not.
         let force = plugins_now != self.checked_with || self.trouble.is_some() || std::mem::take(&mut self.limits_owed);
         let read = tokio::task::spawn_blocking(move || {
-            let rows = read(&mut source, &url, force);
-            (source, rows)
+            let changed = source.as_mut().is_some_and(Source::changed);
+            let rows = read(&mut source, &url, force || changed);
+            (source, rows, changed)
         })
         .await;
-        let Ok((source, rows)) = read else { return false };
+        let Ok((source, rows, changed)) = read else {
+            return false;
+        };
         self.source = source;
         match rows {
             Ok(None) => {
@@ -98,6 +101,9 @@ impl Live {
             Ok(Some(rows)) => {
                 self.recovered();
                 self.checked_with = plugins_now;
+                if changed {
+                    self.record();
+                }
                 self.swap(&rows, began).await;
                 true
             }
@@ -128,6 +134,22 @@ impl Live {
             }
         }
         self.catalog.store(Arc::new(next));
+    }
+
+    /// Somebody has written into the database: not through us, so it is not known who.
+    fn record(&self) {
+        let entry = AuditEntry {
+            at: crate::clock::now(),
+            who: "definitions database".to_owned(),
+            address: None,
+            method: "LOAD".to_owned(),
+            route: "definitions".to_owned(),
+            path: crate::config::mask_url(&self.url),
+        };
+        match self.store.record(entry) {
+            Ok(mark) => self.store.record_end(mark, 200, None),
+            Err(error) => tracing::warn!(%error, "a change of the definitions is missing in the audit log"),
+        }
     }
 
     /// The last good definitions keep working; the problem stands beside them.

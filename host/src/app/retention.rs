@@ -11,9 +11,6 @@ const TIME_MAX: Duration = Duration::from_secs(60);
 const SHRINK_TIME_MAX: Duration = Duration::from_secs(10);
 
 pub(crate) async fn watch(store: Store, settings: Retention) {
-    if !settings.enabled {
-        return;
-    }
     let mut every = tokio::time::interval(settings.every);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -26,7 +23,11 @@ pub(crate) async fn watch(store: Store, settings: Retention) {
 /// True when there is more to do.
 async fn remove(store: &Store, settings: &Retention) -> bool {
     let began = std::time::Instant::now();
-    let cutoffs = Cutoffs::of(settings, crate::clock::now());
+    // What was begun goes on, and what somebody has deleted goes, in any case.
+    let cutoffs = match settings.enabled {
+        true => Cutoffs::of(settings, crate::clock::now()),
+        false => Cutoffs::default(),
+    };
     let removed = match store.remove_ended(cutoffs, settings.rows_per_step, TIME_MAX).await {
         Ok(removed) => removed,
         Err(error) => {

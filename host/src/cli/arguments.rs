@@ -60,6 +60,12 @@ pub(crate) enum Command {
     /// Look after the run store
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Make, list and revoke keys of the API
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Show who changed what
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -78,6 +84,9 @@ pub(crate) struct Serve {
     /// Port to listen on, instead of server.port; 0 takes a free one
     #[arg(long)]
     pub(crate) port: Option<u16>,
+    /// Listen where others reach the host although it would ask nobody for a key
+    #[arg(long)]
+    pub(crate) allow_unauthenticated: bool,
     /// Another setting, such as logging.level=debug
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) set: Vec<(String, String)>,
@@ -394,6 +403,41 @@ pub(crate) struct PluginRun {
 pub(crate) enum StoreCommand {
     /// Replay the log of every flow run and compare it with what is shown; no host may be serving
     Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a key and show it, once
+    Create(KeyCreate),
+    /// List the keys
+    Ls,
+    /// Let no request with a key be answered any more
+    Revoke {
+        /// Name or id
+        key: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyCreate {
+    /// Whose, or what for
+    pub(crate) name: String,
+    /// read sees everything; run starts, steers and switches too; admin everything
+    #[arg(long, value_parser = ["read", "run", "admin"])]
+    pub(crate) scope: String,
+    /// How long it is good for: `12h`, `30d` [default: until it is revoked]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) expires_in: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// List changes, latest first
+    Ls {
+        /// From 1 to 1000
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use ureq::Agent;
 use ureq::http::Response;
+use ureq::{Agent, RequestBuilder};
 use uuid::Uuid;
 
 use super::arguments::Global;
+use super::credentials::{self, Credentials};
 use super::exit::{Exit, Failure};
-use crate::config::{ConfigError, Options, Settings};
+use crate::config::{ConfigError, Options, Settings, mask_url};
 
 pub(crate) const API_URL_DEFAULT: &str = "http://127.0.0.1:4200/api";
 const API_URL_VARIABLE: &str = "PREFECT_API_URL";
@@ -29,24 +30,27 @@ pub(crate) const PAGE: usize = 200;
 /// What is left as it is in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-#[derive(Debug)]
 pub(crate) struct Client {
     agent: Agent,
     url: String,
+    /// As it may be shown.
+    shown_url: String,
+    credentials: Option<Credentials>,
 }
 
 impl Client {
     /// For the server that `--api-url`, `PREFECT_API_URL` or the configuration names.
     pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
-        Ok(Self::at_url(api_url(global)?))
+        Self::at_url(global, api_url(global)?)
     }
 
     /// For the server of this address, such as `http://127.0.0.1:4200`.
-    pub(crate) fn of_server(address: &str) -> Self {
-        Self::at_url(format!("{address}/api"))
+    pub(crate) fn of_server(global: &Global, address: &str) -> Result<Self, Failure> {
+        Self::at_url(global, format!("{address}/api"))
     }
 
-    fn at_url(url: String) -> Self {
+    fn at_url(global: &Global, mut url: String) -> Result<Self, Failure> {
+        let credentials = credentials::find(global, &mut url)?;
         let loopback = is_loopback(&url);
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
@@ -56,29 +60,36 @@ impl Client {
         if loopback {
             config = config.proxy(None);
         }
-        Self {
+        Ok(Self {
             agent: config.build().into(),
+            shown_url: mask_url(&url),
             url,
-        }
+            credentials,
+        })
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
-        let sent = self.agent.get(self.at(path)).call();
+        let sent = self.signed(self.agent.get(self.at(path))).call();
         self.answer(sent)
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let sent = self.agent.post(self.at(path)).send_json(body);
+        let sent = self.signed(self.agent.post(self.at(path))).send_json(body);
         self.answer(sent)
     }
 
     pub(crate) fn post_bytes(&self, path: &str, body: &[u8]) -> Result<Value, Failure> {
-        let request = self.agent.post(self.at(path)).content_type("application/wasm");
-        self.answer(request.send(body))
+        let request = self.signed(self.agent.post(self.at(path)));
+        self.answer(request.content_type("application/wasm").send(body))
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Result<(), Failure> {
+        let sent = self.signed(self.agent.delete(self.at(path))).call();
+        self.answer(sent).map(|_| ())
     }
 
     pub(crate) fn patch(&self, path: &str, body: &Value) -> Result<(), Failure> {
-        let sent = self.agent.patch(self.at(path)).send_json(body);
+        let sent = self.signed(self.agent.patch(self.at(path))).send_json(body);
         self.answer(sent).map(|_| ())
     }
 
@@ -112,6 +123,13 @@ impl Client {
         }
     }
 
+    fn signed<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.credentials {
+            Some(credentials) => request.header("authorization", &credentials.header),
+            None => request,
+        }
+    }
+
     fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
@@ -134,16 +152,25 @@ impl Client {
 
     fn refusal(&self, status: u16, body: Option<&Value>) -> Failure {
         let exit = match status {
+            401 | 403 => Exit::Denied,
             404 => Exit::NotFound,
             400 | 409 | 413 | 422 => Exit::Usage,
             _ => Exit::Broken,
         };
         let detail = body.and_then(|body| body["detail"].as_str().map(str::to_owned).or_else(|| details(body)));
         match detail {
+            Some(detail) if status == 401 => Failure::says(exit, format!("{detail} (shown: {})", self.origin())),
             Some(detail) => Failure::says(exit, detail),
             None if status == 404 => self.foreign("no such page"),
-            None => Failure::says(exit, format!("the server at {} answered with HTTP {status}", self.url)),
+            None => Failure::says(
+                exit,
+                format!("the server at {} answered with HTTP {status}", self.shown_url),
+            ),
         }
+    }
+
+    fn origin(&self) -> &'static str {
+        self.credentials.as_ref().map_or("nothing", |shown| shown.origin)
     }
 
     fn foreign(&self, what: &str) -> Failure {
@@ -151,13 +178,13 @@ impl Client {
             Exit::Unreachable,
             format!(
                 "what answers at {} is no grepx-host ({what}): check --api-url",
-                self.url
+                self.shown_url
             ),
         )
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
-        let url = &self.url;
+        let url = &self.shown_url;
         let message = match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
                 return Failure::usage(format!("{url} is no API URL: write one such as {API_URL_DEFAULT}"));

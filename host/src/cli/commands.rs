@@ -1,9 +1,12 @@
 //! One file a command group.
 
+pub(crate) mod audit;
 pub(crate) mod definitions;
 pub(crate) mod deployment;
 pub(crate) mod flow;
 pub(crate) mod flow_run;
+pub(crate) mod key;
+mod offline;
 pub(crate) mod plugin;
 pub(crate) mod plugin_file;
 pub(crate) mod plugin_run;

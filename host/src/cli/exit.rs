@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     NotFound = 4,
     /// The server or this machine could not do it: an error of the server, of a file, of the store.
     Broken = 5,
+    /// The server wants a key, or one with a wider scope.
+    Denied = 6,
 }
 
 impl From<Exit> for ExitCode {

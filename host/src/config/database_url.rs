@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::mask_url;
+
 /// Why a `database.db_url` cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
@@ -26,9 +28,9 @@ pub fn sqlite_path(url: &str) -> Result<PathBuf, DatabaseUrlError> {
             let path = rest.split('?').next().unwrap_or_default();
             match path.strip_prefix('/') {
                 Some(path) if !path.is_empty() && path != ":memory:" => Ok(PathBuf::from(path)),
-                _ => Err(DatabaseUrlError::Other { url: url.to_owned() }),
+                _ => Err(DatabaseUrlError::Other { url: mask_url(url) }),
             }
         }
-        _ => Err(DatabaseUrlError::Other { url: url.to_owned() }),
+        _ => Err(DatabaseUrlError::Other { url: mask_url(url) }),
     }
 }

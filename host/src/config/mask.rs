@@ -4,7 +4,7 @@ use serde_json::Value;
 
 const MASK: &str = "****";
 /// Parts of keys that mark a secret.
-const SECRET_WORDS: [&str; 8] = [
+const SECRET_WORDS: [&str; 9] = [
     "password",
     "passwd",
     "secret",
@@ -13,6 +13,7 @@ const SECRET_WORDS: [&str; 8] = [
     "apikey",
     "private_key",
     "credential",
+    "auth_string",
 ];
 
 /// `url` with its password, and the values of secret-looking query parameters, replaced.

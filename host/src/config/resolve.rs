@@ -11,15 +11,15 @@ use super::mask::mask;
 use super::shape::{Found, Given};
 use super::{
     App, ConfigError, Connection, Database, Durability, Grants, Limits, LogFormat, Logging, Masked, Origin,
-    PluginLimits, Plugins, Prefect, ReportLine, Scheduler, SecretSource, Server, Settings, Store, WhenMissing,
+    PluginLimits, Plugins, Prefect, ReportLine, Scheduler, SecretSource, Settings, Store, WhenMissing,
 };
 use crate::yaml::{Mistake, Mistakes};
 
 mod retention;
+mod server;
 
 const MIB: u64 = 1 << 20;
 const API_URL: &str = "http://127.0.0.1:4200/api";
-const PORT: u16 = 4200;
 /// Of kinds that may ask other servers.
 const HTTP_CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -118,33 +118,13 @@ impl<'a> Resolver<'a> {
         Database { db_url }
     }
 
-    fn server(&mut self, api_url: &str) -> Server {
-        let host = self.text(&["server", "host"], "127.0.0.1");
-        let path = ["server", "port"];
-        let given = self.given(&path).is_some();
-        let url_port = port_of(api_url);
-        if url_port.is_none() && !given {
-            let message = format!("prefect.api_url {api_url:?} is no URL with a usable port; write {API_URL}");
-            self.mistake(&["prefect", "api_url"], message);
-        }
-        let (default, origin) = match url_port {
-            Some(port) => (port, Origin::Derived { key: "prefect.api_url" }),
-            None => (PORT, Origin::Default),
-        };
-        let port = self.value(&path, Value::from(default), origin);
-        Server {
-            host,
-            port: port.as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(PORT),
-            shutdown_grace: self.seconds(&["server", "shutdown_grace_seconds"], 30),
-        }
-    }
-
     fn limits(&mut self) -> Limits {
         Limits {
             result_bytes: self.size(&["limits", "result_bytes"], 8 * MIB),
             mapped_items: self.size(&["limits", "mapped_items"], 10_000),
             log_lines_per_run: self.size(&["limits", "log_lines_per_run"], 10_000),
             request_bytes: self.size(&["limits", "request_bytes"], 8 * MIB),
+            audit_rows: i64::try_from(self.integer(&["limits", "audit_rows"], 100_000)).unwrap_or(i64::MAX),
         }
     }
 
@@ -471,22 +451,4 @@ impl<'a> Resolver<'a> {
 
 fn usize_of(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// The port that an `http` or `https` URL writes. One that writes none is likely a proxy's, so it
-/// says nothing about this host.
-fn port_of(url: &str) -> Option<u16> {
-    let (scheme, rest) = url.split_once("://")?;
-    if !matches!(scheme, "http" | "https") {
-        return None;
-    }
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit('@').next()?;
-    // `[::1]:4200`: colons inside of the brackets separate nothing.
-    let after_brackets = host.rsplit(']').next()?;
-    match after_brackets.rsplit_once(':') {
-        Some((_, port)) => port.parse().ok(),
-        None if host.is_empty() => None,
-        None => Some(PORT),
-    }
 }

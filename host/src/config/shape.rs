@@ -37,6 +37,8 @@ const SECONDS: &Shape = &Integer {
     max: 10 * 366 * 86_400,
 };
 const DAYS: &Shape = &Integer { min: 0, max: 36_500 };
+/// How long a client is waited for.
+const PATIENCE: &Shape = &Integer { min: 1, max: 3_600 };
 const MILLISECONDS: &Shape = &Integer {
     min: 1,
     max: 86_400_000,
@@ -96,6 +98,12 @@ pub(super) const ROOT: &Shape = &Section(&[
             ("host", &Text),
             ("port", &Integer { min: 0, max: 65_535 }),
             ("shutdown_grace_seconds", SECONDS),
+            ("allow_unauthenticated", &Flag),
+            ("auth_string", &Text),
+            ("allowed_hosts", &List(&Text)),
+            ("header_timeout_seconds", PATIENCE),
+            ("request_timeout_seconds", PATIENCE),
+            ("connections", &Integer { min: 1, max: 100_000 }),
         ]),
     ),
     (
@@ -156,6 +164,13 @@ pub(super) const ROOT: &Shape = &Section(&[
             ("mapped_items", COUNT),
             ("log_lines_per_run", COUNT),
             ("request_bytes", BYTES),
+            (
+                "audit_rows",
+                &Integer {
+                    min: 100,
+                    max: 10_000_000,
+                },
+            ),
         ]),
     ),
     (

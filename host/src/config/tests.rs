@@ -242,3 +242,39 @@ fn nothing_secret_is_shown() {
     );
     assert_eq!(mask_url("sqlite:////a@b/x.db"), "sqlite:////a@b/x.db");
 }
+
+#[test]
+fn the_auth_string_comes_from_the_file_or_from_prefects_variable_and_is_never_shown() {
+    let variable = ("PREFECT_SERVER_API_AUTH_STRING", "admin:from-outside");
+    let settings = load(DB, &[variable]);
+    assert_eq!(
+        settings.server.auth_string,
+        Some(Masked("admin:from-outside".to_owned()))
+    );
+    assert_eq!(
+        origin(&settings, "server.auth_string"),
+        Origin::Environment {
+            variable: variable.0.to_owned()
+        }
+    );
+    let shown = format!("{:?} {settings:?} {:?}", settings.report(), settings.server);
+    assert!(!shown.contains("from-outside"), "{shown}");
+    let both = load(
+        &format!("{DB}server: {{auth_string: 'admin:in-the-file'}}\n"),
+        &[variable],
+    );
+    assert_eq!(both.server.auth_string, Some(Masked("admin:in-the-file".to_owned())));
+    assert_eq!(load(DB, &[(variable.0, "")]).server.auth_string, None);
+}
+
+#[test]
+fn a_short_auth_string_is_refused_without_being_shown() {
+    let told = mistakes(&format!("{DB}server: {{auth_string: 'a:b'}}\n"), &[]);
+    assert!(told.contains("server.auth_string") && !told.contains("a:b"), "{told}");
+}
+
+#[test]
+fn the_password_of_a_database_that_is_not_known_is_not_told() {
+    let told = mistakes("database: {db_url: 'mysql://user:hunter2@db/x'}\n", &[]);
+    assert!(told.contains("mysql://user:****@db/x"), "{told}");
+}

@@ -10,7 +10,7 @@ use super::commit::{Prepared, to_json};
 use super::model::{Created, NewRun, Planned};
 use super::rows::{blob, item};
 use super::writer::Writing;
-use super::{Error, deployments, planned};
+use super::{Error, deployments, planned, retention};
 
 /// Decides inside the transaction whether the run exists already.
 pub(super) fn create(
@@ -208,10 +208,11 @@ pub(super) fn delete(writing: &Writing<'_>, run: FlowRunId) -> Result<bool, Erro
         Some((false, state, _)) => return Err(Error::NotTerminal { run, state }),
         Some((true, ..)) => {}
     }
-    delete_rows(writing, run)?;
+    retention::remove_run(writing.sql, blob(&run.0))?;
     Ok(true)
 }
 
+/// Of a run that is only planned.
 fn delete_rows(writing: &Writing<'_>, run: FlowRunId) -> rusqlite::Result<()> {
     for delete in [
         "DELETE FROM facts WHERE run_id = ?",

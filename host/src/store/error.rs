@@ -90,6 +90,10 @@ pub enum Error {
         #[source]
         source: Option<Arc<serde_json::Error>>,
     },
+    #[error("there is a key {0:?} already: revoke it first, or choose another name")]
+    KeyNameTaken(String),
+    #[error("there are {max} keys, the most that can be: revoke those that nobody needs")]
+    KeysFull { max: usize },
     #[error("the run store has {limit} changes waiting and takes no more right now: try again")]
     QueueFull { limit: usize },
     #[error("the run store is closed: grepx-host is shutting down, or its writer has died (see the log)")]

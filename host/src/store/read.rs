@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 
 use super::boot::{Share, Which};
 use super::{
-    Error, FlowRun, FlowRunFilter, FlowRunSort, LiveRun, LogFilter, LogLine, OpenSend, Page, PoolStatus, ScheduleRow,
-    SendId, SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, boot, deployments, limits,
-    planned, reads, retention, slots,
+    AuditRow, Error, FlowRun, FlowRunFilter, FlowRunSort, KeyRow, LiveRun, LogFilter, LogLine, OpenSend, Page,
+    PoolStatus, ScheduleRow, SendId, SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, audit,
+    boot, deployments, keys, limits, planned, reads, retention, slots,
 };
 
 /// Runs that [`Store::live_runs`] has read ahead.
@@ -85,6 +85,10 @@ reads! {
     /// Ids of runs that have rows and are not there.
     orphans() -> Vec<Vec<u8>> = retention::orphans;
     space() -> super::Space = retention::space;
+    /// Every API key, the newest first.
+    keys() -> Vec<KeyRow> = keys::all;
+    /// The audit log, the newest first, of the rows before `before`.
+    audit(before: Option<i64>, limit: u32) -> Vec<AuditRow> = audit::newest;
     /// What was set at run time, by work pool and work queue (`None`: the pool itself).
     pool_switches() -> BTreeMap<(String, Option<String>), Switch> = limits::switches;
 }

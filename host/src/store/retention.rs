@@ -4,6 +4,7 @@
 //! bounded number of rows each, so that the writer is never held for long. What a stop interrupts
 //! the next step goes on with.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use grepx_engine::Timestamp;
@@ -17,6 +18,8 @@ use crate::config::Retention;
 const BYTES_AT_ONCE: i64 = 2 << 20;
 /// Flow runs that one step takes up at most.
 const RUNS_AT_ONCE: u64 = 50;
+/// Rows that go at once with a run that somebody deletes.
+const ROWS_OF_ONE: u64 = 2_000;
 /// Between two steps: others write.
 const PAUSE: Duration = Duration::from_millis(25);
 /// Pages that one step gives back to the file system.
@@ -54,6 +57,20 @@ pub struct Removed {
     pub rows: u64,
     /// There is more to do.
     pub more: bool,
+}
+
+/// What has been removed since the start.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    flow_runs: AtomicU64,
+    rows: AtomicU64,
+}
+
+impl Counters {
+    fn count(&self, step: &Removed) {
+        self.flow_runs.fetch_add(step.flow_runs, Ordering::Relaxed);
+        self.rows.fetch_add(step.rows, Ordering::Relaxed);
+    }
 }
 
 /// Bytes of the file, and how many of them are free.
@@ -126,6 +143,7 @@ impl Store {
                 let step = self.write(move |writing| remove(writing, cutoffs, rows.into())).await?;
                 all.flow_runs += step.flow_runs;
                 all.rows += step.rows;
+                self.0.removed.count(&step);
                 if !step.more {
                     return Ok(all);
                 }
@@ -134,6 +152,17 @@ impl Store {
             if began.elapsed() > time {
                 return Ok(Removed { more: true, ..all });
             }
+        }
+    }
+
+    /// What has been removed since the start.
+    #[must_use]
+    pub fn removed(&self) -> Removed {
+        let counters = &self.0.removed;
+        Removed {
+            flow_runs: counters.flow_runs.load(Ordering::Relaxed),
+            rows: counters.rows.load(Ordering::Relaxed),
+            more: false,
         }
     }
 
@@ -236,6 +265,14 @@ pub(super) fn count_due(sql: &Connection, cutoffs: Cutoffs) -> Result<u64, Error
         all += select.query_row(params![state, before.0], |row| row.get::<_, i64>(0))?;
     }
     Ok(u64::try_from(all).unwrap_or(0))
+}
+
+/// Removes one run on request: it is gone at once, and what is left of its rows goes with the next
+/// removal.
+pub(super) fn remove_run(sql: &Connection, run: &[u8]) -> Result<(), Error> {
+    begin(sql, run)?;
+    remove_rows(sql, run, ROWS_OF_ONE, &mut Removed::default())?;
+    Ok(())
 }
 
 /// From here on nobody sees the run.

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::audit::{Rider, Riders};
 use super::health::Health;
 use super::model::SlotNews;
 use super::{Error, admission, open};
@@ -141,16 +143,19 @@ pub(super) fn start(
     connection: Connection,
     queue: mpsc::Receiver<Box<dyn Change>>,
     admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
+    riders: Arc<Riders>,
     log_lines_max: i64,
     health: Health,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || {
+            let _witness = Witness(health.clone());
             Writer {
                 connection,
                 queue,
                 admissions,
+                riders,
                 log_lines_max,
                 health,
                 pause: PAUSE_MIN,
@@ -159,10 +164,22 @@ pub(super) fn start(
         })
 }
 
+/// Tells of the writer's death, however it comes.
+struct Witness(Health);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.begins(&Error::Closed);
+        }
+    }
+}
+
 struct Writer {
     connection: Connection,
     queue: mpsc::Receiver<Box<dyn Change>>,
     admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
+    riders: Arc<Riders>,
     log_lines_max: i64,
     health: Health,
     /// Before the next look whether the store takes changes again.
@@ -174,6 +191,9 @@ impl Writer {
         let mut group = Vec::with_capacity(GROUP_MAX);
         while self.queue.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
             self.settle(&mut group);
+        }
+        if let Err(error) = self.attempt(&mut []) {
+            tracing::error!(error = %crate::report::chain(&error), "the last records of the audit log are lost");
         }
         if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
             tracing::debug!(%error, "run store not optimised on close");
@@ -241,12 +261,21 @@ impl Writer {
         }
     }
 
-    /// All of the group in one transaction, or nothing.
+    /// All of the group in one transaction, with what rides along, or nothing.
     fn attempt(&mut self, group: &mut [Box<dyn Change>]) -> Result<Vec<SlotNews>, Error> {
         if let Some(damage) = self.health.damage() {
             return Err(damage);
         }
         self.health.still_there()?;
+        let riders = self.riders.take();
+        let made = self.make(group, &riders);
+        if made.is_err() {
+            self.riders.put_back(riders);
+        }
+        made
+    }
+
+    fn make(&mut self, group: &mut [Box<dyn Change>], riders: &[Rider]) -> Result<Vec<SlotNews>, Error> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -257,6 +286,7 @@ impl Writer {
             news: Vec::new(),
             log_lines_max: self.log_lines_max,
         };
+        self.riders.write(&transaction, riders)?;
         for change in group {
             change.make(&mut writing)?;
         }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use crate::api::{ApiState, Control, router};
+use crate::api::{ApiState, Control, Door, router};
 use crate::broker::{Broker, Work, WorkError};
 use crate::config;
 use crate::definitions::{Catalog, Files, KindProblem, Kinds, compile, rows_of};
@@ -91,7 +91,7 @@ pub(super) struct World {
     pub(super) state: ApiState,
     pub(super) store: Store,
     runner: Arc<Runner>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 pub(super) struct Answer {
@@ -102,6 +102,11 @@ pub(super) struct Answer {
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// With more configuration.
+    pub(super) async fn with(more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let opened = Store::open(&store::Settings::new(dir.path())).expect("the store opens");
         let pool = PoolLimits {
@@ -130,21 +135,30 @@ impl World {
             refusal: Mutex::default(),
             signals: Mutex::default(),
         });
+        let settings = Arc::new(settings(dir.path(), more));
+        let address = "127.0.0.1:4200".parse().expect("an address");
+        let door = Door::open(&opened.store, &settings, address).await.expect("it guards");
         let state = ApiState::new(
             opened.store.clone(),
             Shared(runner.clone()),
             Arc::new(ArcSwap::from_pointee(catalog())),
             plugins,
             broker,
-            Arc::new(settings(dir.path())),
+            settings,
+            door,
         );
         Self {
             router: router(state.clone()),
             state,
             store: opened.store,
             runner,
-            _dir: dir,
+            dir,
         }
+    }
+
+    /// Settings with this beside what has to be there.
+    pub(super) fn settings(&self, more: &str) -> config::Settings {
+        settings(self.dir.path(), more)
     }
 
     /// The signals that the runner was given.
@@ -173,6 +187,19 @@ impl World {
                 .expect("a request"),
         )
         .await
+    }
+
+    /// With these headers.
+    pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = match body {
+            Value::Null => Body::empty(),
+            body => Body::from(body.to_string()),
+        };
+        self.send(request.body(body).expect("a request")).await
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
@@ -291,10 +318,10 @@ fn catalog() -> Catalog {
     )
 }
 
-fn settings(dir: &Path) -> config::Settings {
+fn settings(dir: &Path, more: &str) -> config::Settings {
     let file = dir.join("config.yaml");
     let url = format!("sqlite:///{}", dir.join("master.db").display());
-    std::fs::write(&file, format!("database: {{db_url: '{url}'}}\n")).expect("written");
+    std::fs::write(&file, format!("database: {{db_url: '{url}'}}\n{more}\n")).expect("written");
     let options = config::Options {
         config: Some(file),
         ..config::Options::default()
@@ -361,7 +388,7 @@ impl Control for Shared {
                 expected_start: request.start_at.unwrap_or(NOW),
                 auto_scheduled: false,
                 schedule_id: None,
-                created_by: None,
+                created_by: request.created_by.as_ref().map(Json::from),
                 parent: None,
                 labels: Json::from(&request.labels),
             };

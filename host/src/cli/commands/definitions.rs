@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::plugin;
+use super::{offline, plugin};
 use crate::app::kinds::LoadedKinds;
 use crate::cli::arguments::{Apply, Check, Export, Global};
 use crate::cli::client::load_settings;
@@ -27,6 +27,8 @@ pub(crate) fn apply(global: &Global, arguments: &Apply) -> Done {
     let plan = definitions::plan(&files, &rows).map_err(|mistakes| Failure::new(Exit::Usage, mistakes))?;
     if !arguments.dry_run && !plan.is_empty() {
         definitions::apply(url, &files, &plan, arguments.create).map_err(apply_failure)?;
+        let names: Vec<String> = arguments.files.iter().map(|file| file.display().to_string()).collect();
+        offline::note(&settings, "apply", &names.join(" "));
     }
     if global.json {
         out::json(&plan_json(&plan, arguments.dry_run));

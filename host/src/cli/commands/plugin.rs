@@ -8,6 +8,7 @@ pub(crate) mod new;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use super::offline;
 use crate::api::describe_plugins;
 use crate::app::kinds::plugin_settings;
 use crate::cli::arguments::Global;
@@ -15,7 +16,7 @@ use crate::cli::client::{Client, load_settings, segment};
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
 use crate::cli::show::{list, short, text};
-use crate::plugins::Plugins;
+use crate::plugins::{FileInfo, Plugins};
 
 pub(crate) fn ls(global: &Global) -> Done {
     let kinds = match Client::new(global).and_then(|client| client.get("/plugins")) {
@@ -64,6 +65,7 @@ pub(crate) fn install(global: &Global, file: &Path, name: Option<&str>) -> Done 
             let (runtime, plugins) = unreached(global, failure)?;
             let done = runtime.block_on(plugins.install_bytes(bytes, name));
             let done = done.map_err(|problem| Failure::says(Exit::Usage, problem))?;
+            note(global, "plugin install", &done)?;
             serving(&plugins, &done.path.display().to_string())
         }
     };
@@ -80,10 +82,21 @@ pub(crate) fn roll_back(global: &Global, kind: &str) -> Done {
             let (runtime, plugins) = unreached(global, failure)?;
             let done = runtime.block_on(plugins.roll_back(kind));
             let done = done.map_err(|problem| Failure::says(Exit::Usage, problem))?;
+            note(global, "plugin rollback", &done)?;
             serving(&plugins, &done.path.display().to_string())
         }
     };
     Ok(told(global, &kinds, "rolled back"))
+}
+
+fn note(global: &Global, command: &str, file: &FileInfo) -> Result<(), Failure> {
+    let settings = load_settings(global, Vec::new())?;
+    offline::note(
+        &settings,
+        command,
+        &format!("{} is {}", file.path.display(), file.digest),
+    );
+    Ok(())
 }
 
 fn serving(plugins: &Plugins, path: &str) -> Vec<Value> {

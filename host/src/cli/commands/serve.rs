@@ -20,5 +20,15 @@ pub(crate) fn serve(global: &Global, arguments: &Serve) -> Done {
 fn overrides(arguments: &Serve) -> Vec<(String, String)> {
     let host = arguments.host.clone().map(|host| ("server.host".to_owned(), host));
     let port = arguments.port.map(|port| ("server.port".to_owned(), port.to_string()));
-    arguments.set.iter().cloned().chain(host).chain(port).collect()
+    let open = arguments
+        .allow_unauthenticated
+        .then(|| ("server.allow_unauthenticated".to_owned(), "true".to_owned()));
+    arguments
+        .set
+        .iter()
+        .cloned()
+        .chain(host)
+        .chain(port)
+        .chain(open)
+        .collect()
 }

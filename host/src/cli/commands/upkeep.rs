@@ -66,7 +66,7 @@ pub(crate) fn gc(global: &Global, arguments: &Gc) -> Done {
     }
     let server = store::holder(dir).map(|holder| (holder.address.clone(), holder));
     let answer = match server {
-        Some((Some(address), _)) => of_server(&Client::of_server(&address), arguments)?,
+        Some((Some(address), _)) => of_server(&Client::of_server(global, &address)?, arguments)?,
         Some((None, holder)) => {
             return Err(Failure::broken(store::Error::Locked {
                 dir: dir.clone(),

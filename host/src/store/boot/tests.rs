@@ -155,7 +155,7 @@ async fn sends_stay_open_until_their_attempt_is_over() {
 
 #[tokio::test]
 async fn shares_together_are_all_runs_and_each_is_in_one() {
-    let Fixture { store, .. } = fixture().await;
+    let Fixture { store, dir: _dir, .. } = fixture().await;
     for n in [0, 1, 127, 128, 200, 255] {
         store.create(run(n), None, first(id(n))).await.expect("created");
     }

@@ -1,0 +1,181 @@
+//! Which endpoint needs which scope, and which ones change something: one table. What is not in it
+//! is refused, whoever asks.
+
+use axum::http::Method;
+
+use crate::store::Scope;
+
+#[derive(Debug)]
+pub(crate) struct Rule {
+    method: &'static str,
+    pub(crate) route: &'static str,
+    /// `None`: everybody.
+    pub(crate) scope: Option<Scope>,
+    /// Is written into the audit log.
+    pub(crate) changes: bool,
+    /// Takes a large body, or compiles.
+    pub(crate) slow: bool,
+}
+
+#[cfg(test)]
+impl Rule {
+    pub(crate) fn method(&self) -> &'static str {
+        self.method
+    }
+}
+
+/// What the table says about a request.
+#[derive(Debug)]
+pub(super) enum Found {
+    Rule(&'static Rule),
+    /// There is no such route: whoever may read is told so.
+    Nothing,
+    /// There is, by other methods.
+    OtherMethod,
+    /// A route that the table does not know.
+    Forgotten,
+}
+
+const GET: &str = "GET";
+const POST: &str = "POST";
+const PATCH: &str = "PATCH";
+const DELETE: &str = "DELETE";
+
+const fn open(method: &'static str, route: &'static str) -> Rule {
+    Rule {
+        method,
+        route,
+        scope: None,
+        changes: false,
+        slow: false,
+    }
+}
+
+const fn sees(method: &'static str, route: &'static str, scope: Scope) -> Rule {
+    Rule {
+        scope: Some(scope),
+        ..open(method, route)
+    }
+}
+
+const fn read(method: &'static str, route: &'static str) -> Rule {
+    sees(method, route, Scope::Read)
+}
+
+const fn change(method: &'static str, route: &'static str, scope: Scope) -> Rule {
+    Rule {
+        changes: true,
+        ..sees(method, route, scope)
+    }
+}
+
+const fn run(method: &'static str, route: &'static str) -> Rule {
+    change(method, route, Scope::Run)
+}
+
+const fn admin(method: &'static str, route: &'static str) -> Rule {
+    change(method, route, Scope::Admin)
+}
+
+const fn slow(rule: Rule) -> Rule {
+    Rule { slow: true, ..rule }
+}
+
+#[rustfmt::skip]
+pub(crate) const RULES: &[Rule] = &[
+    open(GET, "/api/health"),
+    open(GET, "/api/ready"),
+    read(GET, "/api/version"),
+    read(GET, "/api/admin/version"),
+    read(GET, "/api/hello"),
+    read(GET, "/api/csrf-token"),
+    read(GET, "/api/automations/related-to/{resource}"),
+    read(GET, "/api/connections"),
+    read(GET, "/api/definitions/problems"),
+
+    read(POST, "/api/flows/filter"),
+    read(POST, "/api/flows/count"),
+    read(GET, "/api/flows/{id}"),
+    read(GET, "/api/flows/name/{name}"),
+
+    read(POST, "/api/deployments/filter"),
+    read(POST, "/api/deployments/count"),
+    read(POST, "/api/deployments/get_scheduled_flow_runs"),
+    read(GET, "/api/deployments/{id}"),
+    run(PATCH, "/api/deployments/{id}"),
+    run(POST, "/api/deployments/{id}/pause_deployment"),
+    run(POST, "/api/deployments/{id}/resume_deployment"),
+    read(GET, "/api/deployments/{id}/schedules"),
+    run(POST, "/api/deployments/{id}/schedules"),
+    run(PATCH, "/api/deployments/{id}/schedules/{schedule}"),
+    run(DELETE, "/api/deployments/{id}/schedules/{schedule}"),
+    read(GET, "/api/deployments/name/{flow}/{deployment}"),
+    run(POST, "/api/deployments/{id}/create_flow_run"),
+    read(POST, "/api/schedules/preview"),
+
+    read(POST, "/api/flow_runs/filter"),
+    read(POST, "/api/flow_runs/count"),
+    read(GET, "/api/flow_runs/{id}"),
+    // What happened goes with it.
+    admin(DELETE, "/api/flow_runs/{id}"),
+    run(POST, "/api/flow_runs/{id}/set_state"),
+    run(POST, "/api/flow_runs/{id}/resume"),
+    read(GET, "/api/flow_run_states"),
+    read(GET, "/api/flow_run_states/"),
+
+    read(POST, "/api/task_runs/filter"),
+    read(POST, "/api/task_runs/count"),
+    read(GET, "/api/task_runs/{id}"),
+    read(GET, "/api/task_runs/{id}/result"),
+    run(POST, "/api/task_runs/{id}/signal/{name}"),
+    read(GET, "/api/task_run_states"),
+    read(GET, "/api/task_run_states/"),
+    read(POST, "/api/logs/filter"),
+
+    read(POST, "/api/work_pools/filter"),
+    read(POST, "/api/work_pools/count"),
+    read(GET, "/api/work_pools/{name}"),
+    run(PATCH, "/api/work_pools/{name}"),
+    read(POST, "/api/work_pools/{name}/get_scheduled_flow_runs"),
+    read(POST, "/api/work_pools/{name}/queues/filter"),
+    read(GET, "/api/work_pools/{name}/queues/{queue}"),
+    run(PATCH, "/api/work_pools/{name}/queues/{queue}"),
+    read(POST, "/api/work_queues/filter"),
+    read(GET, "/api/work_queues/{id}"),
+    run(PATCH, "/api/work_queues/{id}"),
+
+    read(GET, "/api/plugins"),
+    slow(admin(POST, "/api/plugins")),
+    read(GET, "/api/plugins/{kind}"),
+    slow(admin(POST, "/api/plugins/{kind}/rollback")),
+
+    read(GET, "/api/store"),
+    slow(admin(POST, "/api/store/gc")),
+
+    sees(GET, "/api/keys", Scope::Admin),
+    admin(POST, "/api/keys"),
+    admin(DELETE, "/api/keys/{id}"),
+    sees(GET, "/api/audit", Scope::Admin),
+];
+
+/// `matched` is the pattern of the route that the router has found.
+pub(super) fn find(method: &Method, matched: Option<&str>) -> Found {
+    // The router's own name for a path that no route has.
+    let Some(route) = matched.filter(|route| !route.contains("__private__axum_fallback")) else {
+        return Found::Nothing;
+    };
+    let method = match method {
+        &Method::HEAD => GET,
+        other => other.as_str(),
+    };
+    let mut of_route = RULES.iter().filter(|rule| rule.route == route).peekable();
+    if of_route.peek().is_none() {
+        return Found::Forgotten;
+    }
+    of_route
+        .find(|rule| rule.method == method)
+        .map_or(Found::OtherMethod, Found::Rule)
+}
+
+#[cfg(test)]
+mod tests;
