@@ -276,7 +276,7 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
         flow_runs = live.iter().map(Vec::len).sum::<usize>(),
         sends = sends.len(),
         milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "live flow runs read back"
+        "flow runs in flight taken up"
     );
     failpoint::reach(Point::RunsRead);
     for (receiver, live) in receivers.into_iter().zip(live) {

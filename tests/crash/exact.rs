@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use grepx_tests::{Host, RedisServer, wait_at_most, wait_for};
+use grepx_tests::{Host, Pool, RedisServer, Worker, wait_at_most, wait_for};
 use redis::Commands as _;
 use serde_json::{Value, json};
 
@@ -141,6 +141,57 @@ fn a_run_that_has_to_give_way_gives_way_after_a_crash() {
     host.stop();
     assert_eq!(count(&host, "slots"), 1);
     let _ = host.cli(&["store", "verify"]).success();
+}
+
+/// What waits for a worker says so, also to a host that has not sent it.
+#[test]
+fn a_message_that_an_earlier_host_sent_is_asked_after() {
+    let redis = RedisServer::start();
+    let mut host = Host::with(&flow("celery_task_name: tests.echo", "tags: []"))
+        .broker(&redis.url())
+        .prepare();
+    host.serve();
+    let path = format!("/deployments/{}/create_flow_run", deployment(&host));
+    host.kill();
+    let asked = json!({"idempotency_key": "one"});
+    dies_at(&mut host, "outbox.after-mark", |host| {
+        drop(host.try_post(&path, &asked))
+    });
+    host.serve();
+    let (_, run) = host.post(&path, &asked);
+    let id = run["id"].as_str().expect("an id");
+    let task = host.wait_task(id, "task", |task| task["reason"].is_string());
+    assert!(
+        task["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("no worker")),
+        "{task}"
+    );
+}
+
+/// The worker and the host die together: the next host finds that nobody has the task any more.
+#[test]
+fn a_task_that_went_with_its_worker_is_missed_by_the_next_host() {
+    let redis = RedisServer::start();
+    let task = "celery_task_name: crash.once, inputs: {run: run.id}, task_kwargs: {seconds: 60}, task_config: {when_lost: fail}";
+    let config = format!(
+        "celery:\n  broker_url: {0}\n  result_backend: {0}\n  lost_after_seconds: 1",
+        redis.url()
+    );
+    let mut host = Host::with(&flow(task, "tags: []")).config(&config).start();
+    let mut worker = Worker::start(&redis, Pool::Solo, "celery");
+    let id = host.run("flow/deployment", &json!({}));
+    wait_for("the task to run", || {
+        let keys: Vec<String> = redis.connect().keys("ran:attempt:*").expect("Redis answers");
+        (keys.len() == 1).then_some(())
+    });
+    worker.process.kill();
+    host.kill();
+    let _other = Worker::start(&redis, Pool::Solo, "celery");
+    host.serve();
+    let run = host.wait(&id);
+    assert_eq!(run["state"]["type"], "FAILED", "{}", host.logs(&id));
+    assert!(host.logs(&id).contains("celery-lost"), "{}", host.logs(&id));
 }
 
 /// What the embedded worker does dies with the process: it is done again, and the flow run ends.

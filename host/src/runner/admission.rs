@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::store::{self, LiveRun, Share, SlotNews};
 
-use super::live::{Head, Live};
+use super::live::{self, Head, Live};
 use super::mail::Mail;
 use super::plan::Plan;
 use super::{Runner, World};
@@ -69,8 +69,15 @@ pub(crate) fn live(plans: &mut HashMap<String, Arc<Plan>>, stored: LiveRun) -> R
             plan
         }
     };
+    let mut queued = HashMap::new();
+    for record in &stored.records {
+        live::follow(&mut queued, record);
+    }
     let run = Run::replay(stored.run.id, plan.definition.clone(), stored.records);
-    Ok(Live::new(run, Head::new(stored.run), plan))
+    Ok(Live {
+        queued,
+        ..Live::new(run, Head::new(stored.run), plan)
+    })
 }
 
 /// Reads one run back, for as long as it takes.

@@ -8,7 +8,7 @@ use grepx_engine::{Due, ErrorClass, Event, Fact, Mark, NodeId, Op, Outcome, Reco
 use crate::broker::{Broker, SendError, Waiter};
 use crate::failpoint::{self, Point};
 
-use super::live::{Live, Queued, Watched, Work};
+use super::live::{self, Live, Watched, Work};
 use super::mail::{Answer, Done, Mail};
 use super::{Runner, World, call, children, prepare};
 
@@ -219,6 +219,7 @@ impl Hands {
 impl Live {
     /// Keeps what surrounds the run in step with its facts.
     fn absorb(&mut self, record: &Record, broker: &Broker) {
+        live::follow(&mut self.queued, record);
         match &record.fact {
             Fact::Succeeded {
                 node,
@@ -227,18 +228,7 @@ impl Live {
             } if self.plan.is_used(*node) => {
                 self.results.insert(node.run_id(self.id()), result.clone());
             }
-            Fact::Suspended {
-                node,
-                attempt,
-                suspended,
-                ..
-            } => self.note_queued(*node, *attempt, record.at, &suspended.commands),
-            Fact::Outcome { node, outcome, .. } => {
-                match (self.queued.get_mut(node), outcome) {
-                    (Some(queued), Outcome::Reply(_)) => queued.heard(record.at),
-                    (Some(_), Outcome::Failed(_) | Outcome::Cancelled) => drop(self.queued.remove(node)),
-                    _ => {}
-                }
+            Fact::Outcome { node, .. } => {
                 self.holds.remove(node);
             }
             Fact::Cancelled { node }
@@ -256,25 +246,6 @@ impl Live {
             }
             Fact::CancelAsked { .. } | Fact::FlowTimedOut { .. } | Fact::Finished { .. } => self.close_over(broker),
             _ => {}
-        }
-    }
-
-    fn note_queued(&mut self, node: NodeId, attempt: u32, since: Timestamp, commands: &[grepx_engine::Command]) {
-        for command in commands {
-            let Op::Enqueue(message) = &command.op else { continue };
-            let task_name = message.meta.get("task-name").cloned().unwrap_or_default();
-            let queued = Queued {
-                connection: message.connection.clone(),
-                queue: message.destination.clone(),
-                task_name,
-                attempt,
-                key: command.key.clone(),
-                since,
-                taken: false,
-                seen: since,
-                missing: 0,
-            };
-            self.queued.insert(node, queued);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use grepx_engine::{FlowRunId, Json, Mark, NodeId, Run, TaskRunId, Timestamp};
+use grepx_engine::{Fact, FlowRunId, Json, Mark, Message, NodeId, Op, Outcome, Record, Run, TaskRunId, Timestamp};
 use tokio::task::AbortHandle;
 
 use crate::store::NewRun;
@@ -77,7 +77,48 @@ pub(crate) struct Watched {
     pub(crate) attempt: u32,
 }
 
+/// Keeps messages that were given out in step with the facts, of now or of a log that is read back.
+pub(crate) fn follow(queued: &mut HashMap<NodeId, Queued>, record: &Record) {
+    match &record.fact {
+        Fact::Suspended {
+            node,
+            attempt,
+            suspended,
+            ..
+        } => {
+            for command in &suspended.commands {
+                if let Op::Enqueue(message) = &command.op {
+                    queued.insert(*node, Queued::new(message, *attempt, &command.key, record.at));
+                }
+            }
+        }
+        Fact::Outcome { node, outcome, .. } => match (queued.get_mut(node), outcome) {
+            (Some(known), Outcome::Reply(_)) => known.heard(record.at),
+            (Some(_), Outcome::Failed(_) | Outcome::Cancelled) => drop(queued.remove(node)),
+            _ => {}
+        },
+        Fact::Succeeded { node, .. } | Fact::AttemptFailed { node, .. } | Fact::StopAsked { node, .. } => {
+            queued.remove(node);
+        }
+        _ => {}
+    }
+}
+
 impl Queued {
+    fn new(message: &Message, attempt: u32, key: &str, since: Timestamp) -> Self {
+        Self {
+            connection: message.connection.clone(),
+            queue: message.destination.clone(),
+            task_name: message.meta.get("task-name").cloned().unwrap_or_default(),
+            attempt,
+            key: key.to_owned(),
+            since,
+            taken: false,
+            seen: since,
+            missing: 0,
+        }
+    }
+
     /// A worker has said something about it.
     pub(crate) fn heard(&mut self, at: Timestamp) {
         self.taken = true;
