@@ -14,7 +14,7 @@ use crate::{count, create, deployment, not_ready, ready, told};
 const FLOWS: &str = "prefect_work_pools: [{name: pool, concurrency_limit: 100}]
 prefect_flows: [{name: flow}, {name: quick}]
 prefect_tasks:
-  - {name: waits, flow_name: flow, task_kind: sleep, task_config: {seconds: 1}}
+  - {name: waits, flow_name: flow, task_kind: sleep, task_config: {seconds: 3}}
   - {name: after, flow_name: flow, task_kind: transform, depends_on: [waits], task_config: {program: '1'}}
   - {name: quick_task, flow_name: quick, task_kind: transform, task_config: {program: '1'}}
 prefect_deployments:
@@ -40,6 +40,9 @@ fn a_full_disk_holds_what_runs_refuses_what_is_new_and_heals() {
         disk.fill(&host);
         let why = not_ready(&host);
         assert!(why.contains("disk"), "{why}");
+        // On a slow machine some may have ended before the disk was full.
+        let done = count(&host, &["COMPLETED"]);
+        assert!(done < RUNS, "all ended before the disk was full");
         let (computed, began) = (disk::computed(&host), Instant::now());
         let mut asked = 0;
         wait_for("what runs to come to its end, if it could", || {
@@ -52,12 +55,12 @@ fn a_full_disk_holds_what_runs_refuses_what_is_new_and_heals() {
             let (status, _) = host.post(&format!("/flow_runs/{}/set_state", runs[0]), &cancelling());
             assert_eq!(status, 503);
             asked += 1;
-            (began.elapsed() > Duration::from_secs(2)).then_some(())
+            (began.elapsed() > Duration::from_secs(4)).then_some(())
         });
         assert!(asked > 10, "refused at once, not after a while: {asked}");
         assert!(disk::computed(&host) - computed < 1.0, "it does not spin");
         assert_eq!(count(&host, &[]), RUNS, "reads go on, and nothing was made");
-        assert_eq!(count(&host, &["COMPLETED"]), 0, "nothing is told as done");
+        assert_eq!(count(&host, &["COMPLETED"]), done, "nothing is told as done");
 
         disk.free(&host);
         ready(&host);
