@@ -31,6 +31,15 @@ struct Suspect {
     last: bool,
 }
 
+/// What a look has found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) run: FlowRunId,
+    pub(crate) node: NodeId,
+    pub(crate) attempt: u32,
+    pub(crate) whereabouts: Whereabouts,
+}
+
 /// Looks for what has been silent for long.
 pub(crate) fn look<'a>(world: &World, runner: &Runner, live: impl Iterator<Item = &'a mut Live>) {
     let now = crate::clock::now();
@@ -104,19 +113,25 @@ async fn search(world: &World, runner: &Runner, connection: &str, suspects: Vec<
     for (one, whereabouts) in sought.into_iter().zip(places) {
         let Suspect { run, node, attempt, .. } = one;
         tracing::debug!(%run, task_run = %node.run_id(run), ?whereabouts, "looked for a message without news");
-        let mail = Mail::Sought {
+        let found = Found {
             run,
             node,
             attempt,
             whereabouts,
         };
+        let mail = Mail::Sought(found);
         let _ = runner.post(run, mail).await;
     }
 }
 
 /// Takes down what a look has found; the failure of the command when it is lost.
-pub(crate) fn conclude(live: &mut Live, node: NodeId, attempt: u32, whereabouts: Whereabouts) -> Option<Event> {
-    let run = live.id();
+pub(crate) fn conclude(live: &mut Live, found: &Found) -> Option<Event> {
+    let Found {
+        run,
+        node,
+        attempt,
+        whereabouts,
+    } = *found;
     let queued = live.queued.get_mut(&node).filter(|queued| queued.attempt == attempt)?;
     let workers = is_lost(queued, whereabouts)?;
     let asked = match workers {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use grepx_engine::{Definition, Due, Event, FlowRunId, Json, NodeId};
 use tokio::sync::oneshot;
 
-use crate::broker::Whereabouts;
 use crate::store::{self, Created, LogRow, NewRun, Planned};
 
 use super::live::{Live, Work};
+use super::lost::Found;
 use super::{Error, Triggered};
 
 /// What arrives at a shard.
@@ -66,12 +66,7 @@ pub(crate) enum Mail {
         reason: Option<String>,
     },
     /// What a look for the message of a node has found.
-    Sought {
-        run: FlowRunId,
-        node: NodeId,
-        attempt: u32,
-        whereabouts: Whereabouts,
-    },
+    Sought(Found),
     /// Which builds suspended attempts need. `None` while a run is being read back.
     Builds {
         reply: oneshot::Sender<Option<HashSet<Arc<str>>>>,

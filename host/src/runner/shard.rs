@@ -7,7 +7,6 @@ use std::time::Duration;
 use grepx_engine::{Definition, Event, FlowRunId, Json, NodeId, Outcome, Run, StateType, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::broker::Whereabouts;
 use crate::clock;
 use crate::failpoint::{self, Point};
 use crate::store::{self, Created, NewRun, Planned};
@@ -140,12 +139,7 @@ impl Shard {
                 }
             }
             Mail::Explained { run, node, reason } => self.explained(run, node, reason),
-            Mail::Sought {
-                run,
-                node,
-                attempt,
-                whereabouts,
-            } => self.sought(run, node, attempt, whereabouts),
+            Mail::Sought(found) => self.sought(&found),
             Mail::Builds { reply } => {
                 let known = self.reloading.is_empty();
                 let builds = self.live.values().flat_map(|live| live.run.builds().cloned());
@@ -329,10 +323,10 @@ impl Shard {
         self.dirty.push(run);
     }
 
-    fn sought(&mut self, run: FlowRunId, node: NodeId, attempt: u32, whereabouts: Whereabouts) {
-        let Some(live) = self.live.get_mut(&run) else { return };
-        if let Some(lost) = lost::conclude(live, node, attempt, whereabouts) {
-            self.event(run, lost, None);
+    fn sought(&mut self, found: &lost::Found) {
+        let live = self.live.get_mut(&found.run);
+        if let Some(lost) = live.and_then(|live| lost::conclude(live, found)) {
+            self.event(found.run, lost, None);
         }
     }
 
