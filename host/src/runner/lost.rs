@@ -135,7 +135,6 @@ pub(crate) fn conclude(live: &mut Live, found: &Found) -> Option<Event> {
     let queued = live.queued.get_mut(&node).filter(|queued| queued.attempt == attempt)?;
     let workers = is_lost(queued, whereabouts)?;
     let asked = match workers {
-        0 => "no worker listens".to_owned(),
         1 => "the one worker does not have it".to_owned(),
         many => format!("none of the {many} workers has it"),
     };

@@ -56,6 +56,7 @@ fn what_a_flush_has_taken_is_published_again_by_a_retry() {
     let id = host.run(NAME, &json!({}));
     queued(&redis, 100);
     command(&redis, &["FLUSHALL"]);
+    let _other = Worker::start(&redis, Pool::Solo, "other");
     queued(&redis, 100);
     let _worker = Worker::start(&redis, Pool::Prefork, "celery");
     retried(&host, &redis, &id);
@@ -70,6 +71,7 @@ fn what_a_restart_has_lost_is_published_again_by_a_retry() {
     redis.kill();
     completes(&host, QUIET);
     redis.restart();
+    let _other = Worker::start(&redis, Pool::Solo, "other");
     queued(&redis, 100);
     let _worker = Worker::start(&redis, Pool::Prefork, "celery");
     retried(&host, &redis, &id);

@@ -46,11 +46,13 @@ fn without_a_retry_a_lost_task_fails_with_what_is_known() {
     let id = host.run(NAME, &json!({}));
     running(&redis, 1);
     worker.process.kill();
+    // While nobody can be asked, nothing is known.
+    let _other = Worker::start(&redis, Pool::Solo, "other");
     let run = host.wait(&id);
     assert_eq!(run["state"]["type"], "FAILED", "{run}");
     let task = &host.task_runs(&id)["task"];
     assert!(
-        message(task).contains("tests.slow is lost") && message(task).contains("no worker listens"),
+        message(task).contains("tests.slow is lost") && message(task).contains("the one worker does not have it"),
         "{task}"
     );
 }
@@ -64,6 +66,7 @@ fn a_person_may_be_asked_about_a_lost_task() {
     let id = host.run(NAME, &json!({}));
     running(&redis, 1);
     first.process.kill();
+    let _other = Worker::start(&redis, Pool::Solo, "other");
     let told = |task: &Value| task["status"].as_str().is_some_and(|status| status.contains("lost"));
     let task = host.wait_task(&id, "task", |task| {
         told(task) || task.to_string().contains("the signal `lost`")

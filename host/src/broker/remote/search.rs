@@ -4,9 +4,10 @@
 //! deliver it again after the visibility timeout (an hour, unless set). Whoever gives it up takes it
 //! out of there first, so that it does not run after all.
 //!
-//! The places are looked at in the order in which a message passes them (list, worker, result), so that one that moves on during the look is met at a later place. Only a worker that
-//! takes a message between two commands of its own can hide it for an instant; who concludes
-//! something from "nowhere" looks twice.
+//! The places are looked at in the order in which a message passes them (list, worker, result), so
+//! that one that moves on during the look is met at a later place. Only a worker that takes a message
+//! between two commands of its own can hide it for an instant; who concludes something from
+//! "nowhere" looks twice.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -120,12 +121,11 @@ impl Remote {
     }
 }
 
-/// A worker that did not answer may have it.
+/// A worker that did not answer may have it, and one without remote control is never heard: where
+/// nobody listens, nothing is known.
 fn nowhere(asked: Asked) -> Whereabouts {
-    match asked.silent {
-        0 => Whereabouts::Nowhere {
-            workers: asked.receivers,
-        },
-        _ => Whereabouts::Unknown,
+    match asked {
+        Asked { receivers: 0, .. } | Asked { silent: 1.., .. } => Whereabouts::Unknown,
+        Asked { receivers, silent: 0 } => Whereabouts::Nowhere { workers: receivers },
     }
 }
