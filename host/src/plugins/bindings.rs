@@ -7,6 +7,8 @@ pub(super) mod activity {
         path: "../wit",
         world: "activity-plugin",
         exports: { default: async },
+        // For the descriptors, which are kept beside the compiled code.
+        additional_derives: [serde::Serialize, serde::Deserialize],
     });
 }
 

@@ -6,6 +6,9 @@
 //! key that is kept in another place. (BLAKE3 because all of the code is hashed at every start: it
 //! takes a third of the time of SHA-256.) A file that does not match, or that others may write, is
 //! compiled anew and replaced.
+//!
+//! Beside the code lies what the component said of itself, under a hash of the same kind: a start
+//! calls nothing to know it.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,6 +22,7 @@ use uuid::Uuid;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::bindings::types::Descriptor;
 use super::failure::Error;
 
 const KEY_BYTES: usize = 32;
@@ -26,9 +30,43 @@ const TAG_BYTES: usize = blake3::OUT_LEN;
 /// Permission bits: writable by the group or by everybody.
 const OTHERS_WRITE: u32 = 0o022;
 /// More than one machine's plugins over several versions; the oldest go first.
-const FILES_MAX: usize = 256;
+const FILES_MAX: usize = 512;
 /// Compiled code is at most a few times its component.
 const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// The descriptors of a component that has more are asked for at every start.
+const DESCRIPTION_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What is kept of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Code,
+    Description,
+}
+
+impl Part {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Code => "cwasm",
+            Self::Description => "described",
+        }
+    }
+
+    /// Begins what is hashed, so that no part passes for the other. What a component says is asked
+    /// for again by another version of the host.
+    fn context(self) -> &'static [u8] {
+        match self {
+            Self::Code => b"grepx plugin code 2",
+            Self::Description => concat!("grepx plugin description ", env!("CARGO_PKG_VERSION")).as_bytes(),
+        }
+    }
+
+    fn bytes_max(self) -> u64 {
+        match self {
+            Self::Code => FILE_BYTES_MAX,
+            Self::Description => DESCRIPTION_BYTES_MAX,
+        }
+    }
+}
 
 pub(super) struct Precompiled {
     dir: PathBuf,
@@ -73,15 +111,7 @@ impl Precompiled {
     /// The component whose file has `digest`, when it was compiled here by the same engine.
     #[allow(unsafe_code, reason = "the only door to native code; see the safety comment")]
     pub(super) fn load(&self, engine: &Engine, digest: &[u8; 32]) -> Option<Component> {
-        let path = self.path(engine, digest);
-        match self.is_authentic(engine, digest, &path) {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::warn!(file = %path.display(), "compiled plugin was not written by this host or was altered; it is compiled anew");
-                return None;
-            }
-            Err(_) => return None,
-        }
+        let (path, _) = self.authentic(Part::Code, engine, digest)?;
         // SAFETY: the file is what `Component::serialize` returned to this host: it is authenticated
         // under a key that only the host's user can read, together with the engine's configuration.
         // It and its folder belong to the key's owner and nobody else may write them, so it is the
@@ -92,63 +122,102 @@ impl Precompiled {
             .ok()
     }
 
-    /// Whether nobody else can have written the file, and it ends with its tag.
-    fn is_authentic(&self, engine: &Engine, digest: &[u8; 32], path: &Path) -> io::Result<bool> {
+    /// What the component answered when it was asked by this version of the host.
+    pub(super) fn description(&self, engine: &Engine, digest: &[u8; 32]) -> Option<Vec<Descriptor>> {
+        let (_, text) = self.authentic(Part::Description, engine, digest)?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Where the part is and, of a description, what it says; when nobody else can have written it.
+    fn authentic(&self, part: Part, engine: &Engine, digest: &[u8; 32]) -> Option<(PathBuf, Vec<u8>)> {
+        let path = self.path(part, engine, digest);
+        match self.read(part, engine, digest, &path) {
+            Ok(Some(text)) => Some((path, text)),
+            Ok(None) => {
+                tracing::warn!(file = %path.display(), "this was not written by this host or was altered; it is made anew");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// `None` when somebody else can have written the file, or it does not end with its tag.
+    fn read(&self, part: Part, engine: &Engine, digest: &[u8; 32], path: &Path) -> io::Result<Option<Vec<u8>>> {
         let mut file = fs::File::open(path)?;
         let (metadata, folder) = (file.metadata()?, fs::metadata(&self.dir)?);
         let only_ours = |data: &fs::Metadata| data.uid() == self.owner && data.mode() & OTHERS_WRITE == 0;
-        if !only_ours(&metadata) || !only_ours(&folder) || metadata.len() > FILE_BYTES_MAX {
-            return Ok(false);
+        if !only_ours(&metadata) || !only_ours(&folder) || metadata.len() > part.bytes_max() {
+            return Ok(None);
         }
-        let Some(code) = metadata.len().checked_sub(TAG_BYTES as u64) else {
-            return Ok(false);
+        let Some(length) = metadata.len().checked_sub(TAG_BYTES as u64) else {
+            return Ok(None);
         };
-        let mut hasher = self.hasher(engine, digest);
-        hasher.update_reader(Read::by_ref(&mut file).take(code))?;
+        let mut hasher = self.hasher(part, engine, digest);
+        let mut content = Read::by_ref(&mut file).take(length);
+        let mut text = Vec::new();
+        match part {
+            // It is mapped, not read.
+            Part::Code => drop(hasher.update_reader(&mut content)?),
+            Part::Description => {
+                content.read_to_end(&mut text)?;
+                hasher.update(&text);
+            }
+        }
         let mut tag = [0; TAG_BYTES];
         file.read_exact(&mut tag)?;
         // Compared in constant time.
-        Ok(hasher.finalize() == tag)
+        Ok((hasher.finalize() == tag).then_some(text))
     }
 
     /// Keeps the code of `component`. A failure costs time at the next start, nothing else.
     pub(super) fn save(&self, engine: &Engine, digest: &[u8; 32], component: &Component) {
-        let path = self.path(engine, digest);
-        let saved = component
+        let code = component
             .serialize()
-            .map_err(|error| io::Error::other(format!("{error:#}")))
-            .and_then(|code| {
-                let tag = self.hasher(engine, digest).update(&code).finalize();
-                self.write(&path, &code, tag.as_bytes())
-            });
-        if let Err(error) = saved {
-            tracing::warn!(file = %path.display(), %error, "cannot keep the compiled plugin: the next start compiles it again");
+            .map_err(|error| io::Error::other(format!("{error:#}")));
+        self.keep(Part::Code, engine, digest, code);
+    }
+
+    /// Keeps what the component answered, once that was found to be in order.
+    pub(super) fn save_description(&self, engine: &Engine, digest: &[u8; 32], found: &[Descriptor]) {
+        let text = serde_json::to_vec(found).map_err(io::Error::other);
+        self.keep(Part::Description, engine, digest, text);
+    }
+
+    fn keep(&self, part: Part, engine: &Engine, digest: &[u8; 32], content: io::Result<Vec<u8>>) {
+        let path = self.path(part, engine, digest);
+        let kept = content.and_then(|content| {
+            let tag = self.hasher(part, engine, digest).update(&content).finalize();
+            self.write(&path, &content, tag.as_bytes())
+        });
+        if let Err(error) = kept {
+            tracing::warn!(file = %path.display(), %error, "cannot keep the compiled plugin: the next start takes longer");
         }
         prune(&self.dir);
     }
 
-    fn write(&self, path: &Path, code: &[u8], tag: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &Path, content: &[u8], tag: &[u8]) -> io::Result<()> {
         let temporary = self.dir.join(format!("{}.part", Uuid::new_v4()));
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&temporary)?;
-        let written = file.write_all(code).and_then(|()| file.write_all(tag));
+        let written = file.write_all(content).and_then(|()| file.write_all(tag));
         written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
             let _ = fs::remove_file(&temporary);
         })
     }
 
-    fn path(&self, engine: &Engine, digest: &[u8; 32]) -> PathBuf {
-        self.dir
-            .join(format!("{}-{:016x}.cwasm", hex(digest), compatibility(engine)))
+    fn path(&self, part: Part, engine: &Engine, digest: &[u8; 32]) -> PathBuf {
+        let name = format!("{}-{:016x}.{}", hex(digest), compatibility(engine), part.extension());
+        self.dir.join(name)
     }
 
-    /// For the code that follows. The parts have fixed lengths, so their concatenation has one reading.
-    fn hasher(&self, engine: &Engine, digest: &[u8; 32]) -> blake3::Hasher {
+    /// For the content that follows. The parts before it have fixed lengths within a context, so
+    /// their concatenation has one reading.
+    fn hasher(&self, part: Part, engine: &Engine, digest: &[u8; 32]) -> blake3::Hasher {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(b"grepx plugin code 2").update(digest);
+        hasher.update(part.context()).update(digest);
         hasher.update(&compatibility(engine).to_be_bytes());
         hasher
     }
@@ -223,8 +292,8 @@ fn prune(dir: &Path) {
         .filter_map(Result::ok)
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .filter(|(_, path)| {
-            path.extension()
-                .is_some_and(|extension| extension == "cwasm" || extension == "part")
+            let extension = path.extension().unwrap_or_default();
+            extension == Part::Code.extension() || extension == Part::Description.extension() || extension == "part"
         })
         .collect();
     files.sort_unstable_by(|a, b| b.cmp(a));

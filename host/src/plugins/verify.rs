@@ -125,36 +125,80 @@ pub(super) async fn look(shared: &Arc<Shared>, source: &Source) -> Result<(FileI
     Ok((file, program.role(), described))
 }
 
+/// All of it at once on a thread of its own, so that the files of a start share the cores; only a
+/// component that has to be asked is asked by a task.
 async fn examine(shared: &Arc<Shared>, source: &Source) -> Result<(FileInfo, Program, Vec<Described>), Problem> {
     let started = Instant::now();
     let path = source.path.as_path();
-    let compiled = {
+    let prepared = {
         let (shared, path) = (Arc::clone(shared), path.to_owned());
         let (bytes, digest) = (source.bytes.clone(), source.digest);
-        tokio::task::spawn_blocking(move || compile(&shared, &path, bytes.as_ref(), &digest)).await
+        blocking(&source.path, move || prepare(&shared, &path, bytes.as_ref(), &digest)).await??
     };
-    let compiled = compiled.map_err(|e| {
-        Problem::new(
-            path,
-            format!("checking it failed: {e}"),
-            "report it as a defect of the host",
-        )
-    })??;
-    let program = link(shared, path, &compiled)?;
-    let found = describe(shared, path, &program).await?;
-    let described = descriptor::check_all(path, program.role(), found)?;
+    let Prepared {
+        program,
+        from_cache,
+        imports,
+        described,
+    } = prepared;
+    let described = match described {
+        Some(described) => described,
+        None => {
+            let found = describe(shared, path, &program).await?;
+            let described = descriptor::check_all(path, program.role(), found.clone())?;
+            let (shared, digest) = (Arc::clone(shared), source.digest);
+            let keep = move || shared.cache.save_description(&shared.runtime.engine, &digest, &found);
+            blocking(path, keep).await?;
+            described
+        }
+    };
     let file = FileInfo {
         path: path.to_owned(),
         digest: hex(&source.digest).into(),
         size_bytes: source.size,
         modified: source.modified,
         loaded_at: crate::clock::system(),
-        from_cache: compiled.from_cache,
+        from_cache,
         load_time: started.elapsed(),
-        imports: compiled.imports,
+        imports,
         notes: Vec::new(),
     };
     Ok((file, program, described))
+}
+
+async fn blocking<T: Send + 'static>(path: &Path, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| {
+        Problem::new(
+            path,
+            format!("checking it failed: {e}"),
+            "report it as a defect of the host",
+        )
+    })
+}
+
+/// What is known of a component before it runs.
+struct Prepared {
+    program: Program,
+    from_cache: bool,
+    imports: Vec<String>,
+    /// `None` when it has to be asked.
+    described: Option<Vec<Described>>,
+}
+
+fn prepare(shared: &Shared, path: &Path, bytes: Option<&Arc<Vec<u8>>>, digest: &[u8; 32]) -> Result<Prepared, Problem> {
+    let compiled = compile(shared, path, bytes, digest)?;
+    let program = link(shared, path, &compiled)?;
+    let known = compiled
+        .from_cache
+        .then(|| shared.cache.description(&shared.runtime.engine, digest))
+        .flatten();
+    let described = known.and_then(|known| descriptor::check_all(path, program.role(), known).ok());
+    Ok(Prepared {
+        described,
+        program,
+        from_cache: compiled.from_cache,
+        imports: compiled.imports,
+    })
 }
 
 fn kind(

@@ -59,7 +59,8 @@ fn a_file_of_another_digest_does_not_load_under_a_new_name() {
     let (place, engine) = (place(), Engine::default());
     let cache = place.open();
     cache.save(&engine, &[1; 32], &component(&engine));
-    fs::copy(cache.path(&engine, &[1; 32]), cache.path(&engine, &[2; 32])).expect("copy");
+    let path = |digest| cache.path(Part::Code, &engine, digest);
+    fs::copy(path(&[1; 32]), path(&[2; 32])).expect("copy");
     assert!(cache.load(&engine, &[2; 32]).is_none());
 }
 
@@ -88,4 +89,50 @@ fn what_others_may_write_is_not_loaded() {
         mode(usual);
         assert!(cache.load(&engine, &[1; 32]).is_some(), "{}", path.display());
     }
+}
+
+fn descriptor(kind: &str) -> Descriptor {
+    Descriptor {
+        kind: kind.to_owned(),
+        version: "1.0.0".to_owned(),
+        summary: "Waits.".to_owned(),
+        input_schema: b"{}".to_vec(),
+        output_schema: b"true".to_vec(),
+        capabilities: vec!["log".to_owned()],
+        state_versions: Some((1, 2)),
+        meta: vec![("team".to_owned(), "data".to_owned())],
+    }
+}
+
+#[test]
+fn a_description_is_read_until_a_byte_differs() {
+    let (place, engine) = (place(), Engine::default());
+    let cache = place.open();
+    assert!(cache.description(&engine, &[1; 32]).is_none());
+    cache.save_description(&engine, &[1; 32], &[descriptor("wait"), descriptor("rest")]);
+    let read = cache.description(&engine, &[1; 32]).expect("kept");
+    assert_eq!(
+        format!("{read:?}"),
+        format!("{:?}", [descriptor("wait"), descriptor("rest")])
+    );
+    assert!(cache.description(&engine, &[2; 32]).is_none());
+
+    let file = place.files().remove(0);
+    let good = fs::read(&file).expect("read");
+    for at in [0, good.len() / 2, good.len() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        fs::write(&file, bad).expect("write");
+        assert!(cache.description(&engine, &[1; 32]).is_none(), "byte {at} was flipped");
+    }
+}
+
+#[test]
+fn code_does_not_pass_for_a_description() {
+    let (place, engine) = (place(), Engine::default());
+    let cache = place.open();
+    cache.save_description(&engine, &[1; 32], &[descriptor("wait")]);
+    let path = |part| cache.path(part, &engine, &[1; 32]);
+    fs::copy(path(Part::Description), path(Part::Code)).expect("copy");
+    assert!(cache.load(&engine, &[1; 32]).is_none());
 }

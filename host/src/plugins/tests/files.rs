@@ -174,16 +174,25 @@ async fn compiled_code_is_taken_from_the_cache_unless_it_was_altered() {
     let (plugins, _) = Plugins::load(place.settings()).await.expect("plugins start");
     assert!(from_cache(&plugins));
 
-    let entry = std::fs::read_dir(place.cache())
-        .expect("cache")
-        .next()
-        .expect("one file")
-        .expect("entry")
-        .path();
-    let mut bytes = std::fs::read(&entry).expect("read");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x40;
-    std::fs::write(&entry, bytes).expect("write");
+    let kept = |extension: &str| {
+        let files = std::fs::read_dir(place.cache()).expect("cache");
+        let mut files = files.map(|file| file.expect("entry").path());
+        files
+            .find(|path| path.extension().is_some_and(|known| known == extension))
+            .expect("kept")
+    };
+    let alter = |path: &Path| {
+        let mut bytes = std::fs::read(path).expect("read");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x40;
+        std::fs::write(path, bytes).expect("write");
+    };
+    alter(&kept("described"));
+    let (plugins, problems) = Plugins::load(place.settings()).await.expect("plugins start");
+    assert_eq!(problems, []);
+    assert!(from_cache(&plugins), "only what it says was altered");
+    assert!(plugins.kinds().get("guest").is_some(), "so it was asked");
+    alter(&kept("cwasm"));
     let (plugins, problems) = Plugins::load(place.settings()).await.expect("plugins start");
     assert_eq!(problems, []);
     assert!(!from_cache(&plugins), "altered code was loaded");
