@@ -49,6 +49,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let door = Door::open(&opened.store, &settings, address).await?;
     let operator_file = door.hand_out(&settings.store.dir)?;
     tell_permissions(&settings);
+    let noted = scheduler::look_up(&opened.store);
     let plugins = load_plugins(&settings).await?;
     let catalog = Arc::new(ArcSwap::from_pointee(Catalog::default()));
     let source = definitions::Live::open(&settings, &plugins, &opened.store, &catalog).await;
@@ -71,6 +72,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         runner: runner.clone(),
         catalog: catalog.clone(),
         enabled: settings.scheduler.enabled,
+        noted,
     });
     let builds = collect(runner.clone(), plugins.clone(), settings.plugins.collect);
     let housekeeping = [

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use grepx_engine::{FlowRunId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use uuid::Uuid;
 
 use crate::clock;
@@ -73,6 +73,34 @@ pub struct Parts {
     pub catalog: Arc<ArcSwap<Catalog>>,
     /// Without it nothing fires and nothing is planned.
     pub enabled: bool,
+    pub noted: Noted,
+}
+
+/// What an earlier host has written down, on its way from the run store.
+#[derive(Debug)]
+pub struct Noted(Option<JoinHandle<Option<Result<Stored, store::Error>>>>);
+
+type Stored = HashMap<Uuid, ScheduleRow>;
+
+/// Begins to read what an earlier host has written down: nobody needs it before the definitions
+/// are there, and both take their time where there are many schedules.
+#[must_use]
+pub fn look_up(store: &Store) -> Noted {
+    let store = store.clone();
+    Noted(Some(crate::task::spawn("noted schedules", async move {
+        stored(&store).await
+    })))
+}
+
+impl Noted {
+    /// `None` the second time, and when it could not be read: then it is read again.
+    async fn take(&mut self) -> Option<Stored> {
+        self.0.take()?.await.ok()??.ok()
+    }
+}
+
+async fn stored(store: &Store) -> Result<Stored, store::Error> {
+    Ok(store.schedules().await?.into_iter().map(|row| (row.id, row)).collect())
 }
 
 /// Takes over what an earlier host has left and starts to fire.
@@ -121,7 +149,7 @@ struct Clockwork {
     parts: Parts,
     roster: Roster,
     /// What an earlier host left; `None` until it could be read.
-    stored: Option<HashMap<Uuid, ScheduleRow>>,
+    stored: Option<Stored>,
     synced: bool,
     /// The last attempt failed.
     sync_again: Option<Timestamp>,
@@ -237,7 +265,10 @@ impl Clockwork {
         let switches = store.deployment_switches().await?;
         let mut stored = match self.stored.take() {
             Some(stored) => stored,
-            None => store.schedules().await?.into_iter().map(|row| (row.id, row)).collect(),
+            None => match self.parts.noted.take().await {
+                Some(noted) => noted,
+                None => stored(store).await?,
+            },
         };
         let gone = self.roster.sync(&catalog, &switches, &mut stored, clock::now());
         self.stored = Some(stored);

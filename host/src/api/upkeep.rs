@@ -27,12 +27,7 @@ pub(super) async fn read(State(state): State<ApiState>) -> Result<Json<Value>, E
 }
 
 pub(super) async fn collect(State(state): State<ApiState>, body: Body) -> Result<Json<Value>, Error> {
-    let (dry_run, shrink): (bool, bool) = body.read(|fields| {
-        (
-            fields.value("dry_run").unwrap_or_default(),
-            fields.value("shrink").unwrap_or_default(),
-        )
-    })?;
+    let dry_run: bool = body.read(|fields| fields.value("dry_run").unwrap_or_default())?;
     let settings = &state.settings.retention;
     let cutoffs = Cutoffs::of(settings, clock::now());
     if dry_run {
@@ -41,15 +36,8 @@ pub(super) async fn collect(State(state): State<ApiState>, body: Body) -> Result
         answer["orphaned"] = state.store.orphans().await?.len().into();
         return Ok(Json(answer));
     }
-    let mut done = state.store.collect(cutoffs, settings.rows_per_step, TIME_MAX).await?;
-    let mut given_back = 0;
-    if shrink && !done.removed.more {
-        given_back = state.store.shrink(TIME_MAX).await?;
-        done.space = state.store.space().await?;
-    }
-    let mut answer = described(&done);
-    answer["bytes_given_back"] = given_back.into();
-    Ok(Json(answer))
+    let done = state.store.collect(cutoffs, settings.rows_per_step, TIME_MAX).await?;
+    Ok(Json(described(&done)))
 }
 
 /// Also what the command says that works without a server.
@@ -63,5 +51,5 @@ pub(crate) fn described(done: &Collected) -> Value {
 }
 
 pub(crate) fn space(space: Space) -> Value {
-    json!({"bytes": space.bytes, "free_bytes": space.free, "shrinks": space.shrinks})
+    json!({"bytes": space.bytes, "free_bytes": space.free})
 }

@@ -7,8 +7,6 @@ use crate::store::{Cutoffs, Store};
 
 /// How long one go may take before its counts are told.
 const TIME_MAX: Duration = Duration::from_secs(60);
-/// How long one go gives pages back to the file system.
-const SHRINK_TIME_MAX: Duration = Duration::from_secs(10);
 
 pub(crate) async fn watch(store: Store, settings: Retention) {
     let mut every = tokio::time::interval(settings.every);
@@ -43,17 +41,9 @@ async fn remove(store: &Store, settings: &Retention) -> bool {
     if removed.rows == 0 {
         return false;
     }
-    let given_back = match store.shrink(SHRINK_TIME_MAX).await {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            tracing::debug!(%error, "the run store is not made smaller now");
-            0
-        }
-    };
     tracing::info!(
         flow_runs = removed.flow_runs,
         rows = removed.rows,
-        bytes_given_back = given_back,
         milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         "flow runs that ended long ago were removed"
     );

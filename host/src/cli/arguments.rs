@@ -141,7 +141,7 @@ pub(crate) struct Gc {
     /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Also make the file smaller; without a server it is written anew
+    /// Also write the file anew, without what is free in it; only while no server uses it
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) vacuum: bool,
     /// Only read the whole file and report what is damaged; exit 1 when something is

@@ -41,8 +41,6 @@ mod embedded {
 pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, Error> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // Takes effect in a new file only; `gc --vacuum` brings it to an older one.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(
         None,

@@ -1,8 +1,11 @@
-//! Removes flow runs that ended long ago, and gives back what they took up.
+//! Removes flow runs that ended long ago.
 //!
 //! A run disappears at once, with the row that shows it; the rest of its rows follows in steps of a
 //! bounded number of rows each, so that the writer is never held for long. What a stop interrupts
 //! the next step goes on with.
+//!
+//! Absent on purpose: giving pages back to the file system while the host works. SQLite can, at the
+//! price of a second page that nearly every commit has to write; free pages are used again instead.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,11 +25,6 @@ const RUNS_AT_ONCE: u64 = 50;
 const ROWS_OF_ONE: u64 = 2_000;
 /// Between two steps: others write.
 const PAUSE: Duration = Duration::from_millis(25);
-/// Pages that one step gives back to the file system.
-const PAGES_AT_ONCE: u32 = 64;
-/// Free pages up to this share of the file are kept: the next runs need them anyway.
-const SPARE_SHARE: u64 = 8;
-const SPARE_PAGES: u64 = 1_024;
 
 /// Tables with rows of a run, beside `flow_runs` and `run_inputs`; what tells its rows apart.
 const TABLES: [(&str, &str); 6] = [
@@ -78,8 +76,6 @@ impl Counters {
 pub struct Space {
     pub bytes: u64,
     pub free: u64,
-    /// Whether free pages can be given back while the host runs.
-    pub shrinks: bool,
 }
 
 /// What a collection has found and done.
@@ -164,23 +160,6 @@ impl Store {
             rows: counters.rows.load(Ordering::Relaxed),
             more: false,
         }
-    }
-
-    /// Gives free pages beyond a reserve back to the file system, in small steps, for so long at
-    /// most. Bytes that were given back.
-    ///
-    /// # Errors
-    /// When the store refuses.
-    pub async fn shrink(&self, time: Duration) -> Result<u64, Error> {
-        let began = std::time::Instant::now();
-        let before = self.space().await?.bytes;
-        while began.elapsed() < time {
-            if self.is_idle() && !self.write(|writing| shrink(writing.sql)).await? {
-                break;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(before.saturating_sub(self.space().await?.bytes))
     }
 
     /// Rows of runs that are not there go with the next removal. How many such runs there are.
@@ -379,25 +358,7 @@ pub(super) fn space(sql: &Connection) -> Result<Space, Error> {
     Ok(Space {
         bytes: number("page_count")? * page,
         free: number("freelist_count")? * page,
-        shrinks: number("auto_vacuum")? == 2,
     })
-}
-
-/// One step. False when nothing is left to give back.
-fn shrink(sql: &Connection) -> Result<bool, Error> {
-    let space = space(sql)?;
-    let page: i64 = sql.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-    let page = u64::try_from(page).unwrap_or(1).max(1);
-    let (pages, free) = (space.bytes / page, space.free / page);
-    let spare = (pages / SPARE_SHARE).max(SPARE_PAGES);
-    if !space.shrinks || free <= spare + u64::from(PAGES_AT_ONCE) {
-        return Ok(false);
-    }
-    let mut vacuum = sql.prepare(&format!("PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))?;
-    let mut pages = vacuum.query([])?;
-    // A page a row.
-    while pages.next()?.is_some() {}
-    Ok(true)
 }
 
 fn milliseconds(age: Duration) -> i64 {

@@ -20,14 +20,14 @@ pub fn check(dir: &Path) -> Result<Found, Error> {
     check::check(&mut open::reader(&dir.join(FILE_NAME))?, Depth::Full, None)
 }
 
-/// Writes the file anew, without what is free in it, and so that it can give free pages back later.
-/// Needs the room of a second one meanwhile.
+/// Writes the file anew, without what is free in it. Needs the room of a second one meanwhile.
 ///
 /// # Errors
 /// When a host works on the directory, or the disk refuses.
 pub fn vacuum(settings: &Settings) -> Result<(), Error> {
     let _lock = lock::take(&settings.dir, None, settings.since)?;
     let connection = open::writer(&settings.dir.join(FILE_NAME), settings.durability)?;
-    connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
+    // Files of older hosts keep a map of their pages, which most commits have to write.
+    connection.execute_batch("PRAGMA auto_vacuum = NONE; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
     Ok(())
 }

@@ -101,11 +101,11 @@ fn check(global: &Global, settings: &Settings) -> Done {
 
 /// The server does it, as often as it says that there is more.
 fn of_server(client: &Client, arguments: &Gc) -> Result<Value, Failure> {
-    let body = json!({"dry_run": arguments.dry_run, "shrink": arguments.vacuum});
+    let body = json!({"dry_run": arguments.dry_run});
     let mut all = client.post("/store/gc", &body)?;
     while all["more"] == true {
         let mut next = client.post("/store/gc", &body)?;
-        for key in ["flow_runs", "rows", "orphaned", "bytes_given_back"] {
+        for key in ["flow_runs", "rows", "orphaned"] {
             let sum = all[key].as_u64().unwrap_or(0) + next[key].as_u64().unwrap_or(0);
             next[key] = sum.into();
         }
@@ -144,7 +144,6 @@ fn alone(settings: &Settings, arguments: &Gc) -> Result<Value, Failure> {
         answer["bytes_given_back"] = before.saturating_sub(now).into();
         answer["bytes"] = now.into();
         answer["free_bytes"] = 0.into();
-        answer["shrinks"] = true.into();
     }
     Ok(answer)
 }
@@ -166,15 +165,14 @@ fn show(answer: &Value, arguments: &Gc) {
     if !arguments.dry_run {
         rows.push(("all in all", format!("{} rows removed", number("rows"))));
     }
-    if arguments.vacuum {
-        rows.push(("given back", size(number("bytes_given_back"))));
-    }
+    let given_back = answer["bytes_given_back"].as_u64();
+    rows.extend(given_back.map(|bytes| ("given back", size(bytes))));
     let (bytes, free) = (number("bytes"), number("free_bytes"));
     rows.push(("file", format!("{}, {} of it free", size(bytes), size(free))));
     out::pairs(&rows);
-    if arguments.vacuum && answer["shrinks"] == false {
+    if arguments.vacuum && given_back.is_none() {
         out::note(
-            "This file was made by an older grepx-host and cannot shrink while a server runs: stop it once and repeat this.",
+            "A server uses the file: what is free in it is used again. Stop the server and repeat this to make it smaller.",
         );
     }
 }
