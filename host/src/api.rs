@@ -4,11 +4,14 @@
 //!
 //! Absent on purpose: WebSockets and events (clients poll), pages for browsers, TLS (a proxy's
 //! work), and every resource of Prefect that has no meaning here (blocks, variables, artifacts,
-//! automations).
+//! automations): [`absent`] says so.
 
+mod absent;
 mod admin;
+mod amend;
 mod audit;
 mod body;
+mod concurrency;
 mod control;
 mod create;
 mod definitions;
@@ -18,6 +21,8 @@ mod error;
 mod filter;
 mod flow_runs;
 mod flows;
+mod graph;
+mod history;
 mod keys;
 mod listen;
 mod logs;
@@ -27,6 +32,7 @@ mod schedules;
 mod set_state;
 mod signal;
 mod states;
+mod tag_limits;
 mod task_runs;
 mod upkeep;
 mod wire;
@@ -123,10 +129,13 @@ pub fn router(state: ApiState) -> Router {
         .merge(definition_routes())
         .merge(run_routes())
         .merge(work_pool_routes())
+        .merge(limit_routes())
+        .merge(absent_routes())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown);
     Router::new()
         .nest("/api", api)
+        .route("/ui-settings", get(absent::ui_settings))
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(middleware::from_fn_with_state(door, door::enter))
@@ -142,7 +151,7 @@ fn admin_routes(file_bytes_max: usize) -> Router<ApiState> {
         .route("/admin/version", get(admin::version))
         .route("/hello", get(admin::hello))
         .route("/csrf-token", get(admin::csrf_token))
-        .route("/automations/related-to/{resource}", get(admin::no_automations))
+        .route("/admin/settings", get(absent::settings))
         .route("/connections", get(admin::connections))
         .route("/store", get(upkeep::read))
         .route("/store/gc", post(upkeep::collect))
@@ -163,17 +172,24 @@ fn definition_routes() -> Router<ApiState> {
         .route("/definitions/problems", get(definitions::problems))
         .route("/flows/filter", post(flows::filter))
         .route("/flows/count", post(flows::count))
-        .route("/flows/{id}", get(flows::read))
+        .route("/flows/paginate", post(flows::paginate))
+        .route(
+            "/flows/{id}",
+            get(flows::read).patch(absent::flows).delete(absent::flows),
+        )
         .route("/flows/name/{name}", get(flows::read_by_name))
         .route("/deployments/filter", post(deployments::filter))
         .route("/deployments/count", post(deployments::count))
+        .route("/deployments/paginate", post(deployments::paginate))
         .route(
             "/deployments/get_scheduled_flow_runs",
             post(schedules::scheduled_of_deployments),
         )
         .route(
             "/deployments/{id}",
-            get(deployments::read).patch(schedules::update_deployment),
+            get(deployments::read)
+                .patch(schedules::update_deployment)
+                .delete(absent::deployments),
         )
         .route("/deployments/{id}/pause_deployment", post(schedules::pause_deployment))
         .route(
@@ -197,11 +213,21 @@ fn run_routes() -> Router<ApiState> {
     Router::new()
         .route("/flow_runs/filter", post(flow_runs::filter))
         .route("/flow_runs/count", post(flow_runs::count))
-        .route("/flow_runs/{id}", get(flow_runs::read).delete(flow_runs::delete))
+        .route("/flow_runs/paginate", post(flow_runs::paginate))
+        .route("/flow_runs/history", post(history::of_flow_runs))
+        .route("/flow_runs/lateness", post(history::lateness))
+        .route(
+            "/flow_runs/{id}",
+            get(flow_runs::read).patch(amend::update).delete(flow_runs::delete),
+        )
+        .route("/flow_runs/{id}/labels", axum::routing::patch(amend::label))
+        .route("/flow_runs/{id}/graph-v2", get(graph::read))
         .route("/flow_runs/{id}/set_state", post(set_state::set_state))
         .route("/flow_runs/{id}/resume", post(set_state::resume))
         .route("/task_runs/filter", post(task_runs::filter))
         .route("/task_runs/count", post(task_runs::count))
+        .route("/task_runs/paginate", post(task_runs::paginate))
+        .route("/task_runs/history", post(history::of_task_runs))
         .route("/task_runs/{id}", get(task_runs::read))
         .route("/task_runs/{id}/result", get(task_runs::result))
         .route("/task_runs/{id}/signal/{name}", post(signal::signal))
@@ -216,21 +242,96 @@ fn work_pool_routes() -> Router<ApiState> {
     Router::new()
         .route("/work_pools/filter", post(work_pools::filter))
         .route("/work_pools/count", post(work_pools::count))
-        .route("/work_pools/{name}", get(work_pools::read).patch(work_pools::update))
+        .route(
+            "/work_pools/{name}",
+            get(work_pools::read)
+                .patch(work_pools::update)
+                .delete(absent::work_pools),
+        )
         .route(
             "/work_pools/{name}/get_scheduled_flow_runs",
             post(schedules::scheduled_of_pool),
         )
+        .route("/work_pools/{name}/workers/filter", post(absent::no_rows))
         .route("/work_pools/{name}/queues/filter", post(work_queues::filter))
         .route(
             "/work_pools/{name}/queues/{queue}",
-            get(work_queues::read).patch(work_queues::update),
+            get(work_queues::read)
+                .patch(work_queues::update)
+                .delete(absent::work_queues),
         )
         .route("/work_queues/filter", post(work_queues::filter_all))
+        .route("/work_queues/name/{name}", get(work_queues::read_by_name))
+        .route("/work_queues/{id}/status", get(work_queues::status))
+        .route("/work_queues/{id}/get_runs", post(schedules::scheduled_of_queue))
         .route(
             "/work_queues/{id}",
-            get(work_queues::read_by_id).patch(work_queues::update_by_id),
+            get(work_queues::read_by_id)
+                .patch(work_queues::update_by_id)
+                .delete(absent::work_queues),
         )
+}
+
+fn limit_routes() -> Router<ApiState> {
+    Router::new()
+        .route("/v2/concurrency_limits/", post(concurrency::create))
+        .route("/v2/concurrency_limits/filter", post(concurrency::filter))
+        .route("/v2/concurrency_limits/increment", post(concurrency::take))
+        .route(
+            "/v2/concurrency_limits/increment-with-lease",
+            post(concurrency::take_with_lease),
+        )
+        .route("/v2/concurrency_limits/decrement", post(concurrency::give_back))
+        .route(
+            "/v2/concurrency_limits/decrement-with-lease",
+            post(concurrency::end_lease),
+        )
+        .route("/v2/concurrency_limits/leases/{lease}/renew", post(concurrency::renew))
+        .route(
+            "/v2/concurrency_limits/{key}",
+            get(concurrency::read)
+                .patch(concurrency::update)
+                .delete(concurrency::delete),
+        )
+        .route("/concurrency_limits/", post(tag_limits::create))
+        .route("/concurrency_limits/filter", post(tag_limits::filter))
+        .route(
+            "/concurrency_limits/{id}",
+            get(tag_limits::read).delete(tag_limits::delete),
+        )
+        .route(
+            "/concurrency_limits/tag/{tag}",
+            get(tag_limits::read_by_tag).delete(tag_limits::delete_by_tag),
+        )
+        .route("/concurrency_limits/tag/{tag}/reset", post(tag_limits::reset))
+}
+
+/// What clients of Prefect ask for, and what is not kept here.
+fn absent_routes() -> Router<ApiState> {
+    Router::new()
+        .route("/flows/", post(absent::create_flow))
+        .route("/deployments/", post(absent::deployments))
+        .route("/work_pools/", post(absent::work_pools))
+        .route("/work_pools/{name}/queues", post(absent::work_queues))
+        .route("/work_queues/", post(absent::work_queues))
+        .route("/flow_runs/", post(absent::runs))
+        .route("/task_runs/", post(absent::runs))
+        .route("/work_pools/{name}/workers/heartbeat", post(absent::workers))
+        .route("/automations/", post(absent::automations))
+        .route("/automations/filter", post(absent::no_rows))
+        .route("/automations/count", post(absent::zero))
+        .route("/automations/related-to/{resource}", get(admin::no_automations))
+        .route("/automations/owned-by/{resource}", delete(absent::nothing_owned))
+        .route("/variables/", post(absent::variables))
+        .route("/variables/filter", post(absent::no_rows))
+        .route("/variables/count", post(absent::zero))
+        .route("/variables/name/{name}", get(absent::nothing))
+        .route("/artifacts/", post(absent::artifacts))
+        .route("/artifacts/filter", post(absent::no_rows))
+        .route("/artifacts/latest/filter", post(absent::no_rows))
+        .route("/artifacts/count", post(absent::zero))
+        .route("/artifacts/latest/count", post(absent::zero))
+        .route("/artifacts/{id}", get(absent::nothing))
 }
 
 async fn unknown(method: Method, uri: Uri) -> Error {

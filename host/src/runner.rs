@@ -23,6 +23,7 @@ mod outbox;
 mod plan;
 mod prepare;
 mod shard;
+mod tags;
 mod verify;
 mod watchdog;
 
@@ -42,6 +43,7 @@ use crate::store::{self, NewRun, Parent, Planned, Progress, SlotNews, Store};
 
 use mail::Mail;
 use shard::Shard;
+use tags::TagSlots;
 
 pub use verify::{Difference, Verified, verify};
 
@@ -213,6 +215,7 @@ pub struct Runner {
     /// Digests of definitions that the store has.
     kept: Arc<Mutex<HashSet<String>>>,
     children: children::Children,
+    tags: TagSlots,
 }
 
 /// Digests that are remembered.
@@ -228,6 +231,7 @@ pub(crate) struct World {
     pub(crate) broker: Broker,
     pub(crate) settings: Arc<Settings>,
     pub(crate) outbox: outbox::Outbox,
+    pub(crate) tags: TagSlots,
     pub(crate) catalog: Arc<arc_swap::ArcSwap<crate::definitions::Catalog>>,
 }
 
@@ -250,7 +254,9 @@ pub struct Parts {
 pub async fn start(parts: Parts) -> Result<Runner, Error> {
     let count = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(MAILBOX)).unzip();
+    let (tags, woken) = TagSlots::new();
     let runner = Runner {
+        tags: tags.clone(),
         shards: senders.into(),
         store: parts.store.clone(),
         draining: tokio_util::sync::CancellationToken::new(),
@@ -263,11 +269,14 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
         plugins: parts.plugins,
         broker: parts.broker,
         settings: Arc::new(parts.settings),
+        tags,
         catalog: parts.catalog,
     };
+    runner.sync_tag_limits().await?;
     let began = std::time::Instant::now();
     let mut live: Vec<Vec<live::Live>> = (0..count).map(|_| Vec::new()).collect();
     for one in admission::read_back(&world, count).await? {
+        one.settle_tags(&world.tags);
         live[runner.shard_of(one.run.id())].push(one);
     }
     // Before the shards work: what they add is sent by them, and nothing is sent from two places.
@@ -286,6 +295,7 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
     world.outbox.take_up(sends);
     failpoint::reach(Point::OutboxTaken);
     crate::task::spawn("plugins", look_again(runner.clone(), world.plugins.changes()));
+    crate::task::spawn("tags", tags::ask_again(runner.clone(), woken));
     crate::task::spawn("admissions", admission::deliver(runner.clone(), parts.admissions));
     crate::task::spawn(
         "notices",

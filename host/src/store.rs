@@ -10,11 +10,13 @@
 //! state directory keeps it out.
 
 mod admission;
+mod amend;
 mod audit;
 mod backup;
 mod boot;
 mod check;
 mod commit;
+mod concurrency;
 mod create;
 mod deployments;
 mod error;
@@ -34,6 +36,7 @@ mod reads;
 mod retention;
 mod rows;
 mod slots;
+mod stats;
 mod upkeep;
 mod writer;
 
@@ -49,12 +52,18 @@ use health::Health;
 use readers::Readers;
 use writer::{Change, Writing};
 
+pub use amend::Amendment;
 pub use audit::{AUDIT_ROWS_MAX, AuditEntry, AuditMark, AuditRow};
 pub use backup::{BackupError, Copied, backup, restore};
 pub use boot::Share;
 pub use check::Found;
+pub use concurrency::{
+    CONCURRENCY_LIMITS_MAX, ConcurrencyLimit, LimitChange, LimitKey, NewLease, SlotsAsked, SlotsGiven, TAG_PREFIX,
+};
 pub use error::Error;
-pub use filter::{Choice, FlowRunFilter, FlowRunSort, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text};
+pub use filter::{
+    Choice, FlowRunFilter, FlowRunSort, Join, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text,
+};
 pub use keys::{Digest, KEYS_MAX, KeyRow, NewKey, Scope};
 pub use lock::Holder;
 pub use logs::LINES_MAX as LOG_LINES_MAX;
@@ -67,6 +76,7 @@ pub use retention::{Collected, Cutoffs, Removed, Space};
 pub use rows::{
     FlowRun, LiveRun, LogLine, OpenSend, PoolStatus, QueueStatus, ScheduleRow, SlotRow, StoredState, TaskRun,
 };
+pub use stats::{Intervals, Tally};
 pub use upkeep::{check, holder, vacuum};
 pub use writer::Receipt;
 
@@ -331,6 +341,14 @@ impl Store {
     /// When it has not ended.
     pub async fn delete_flow_run(&self, run: FlowRunId) -> Result<bool, Error> {
         self.write(move |writing| create::delete(writing, run)).await
+    }
+
+    /// Changes what a person calls a flow run. False when there is none.
+    ///
+    /// # Errors
+    /// When it was not kept.
+    pub async fn amend(&self, run: FlowRunId, amendment: Amendment) -> Result<bool, Error> {
+        self.write(move |writing| amend::amend(writing, run, &amendment)).await
     }
 
     /// Notes that these have been published. Unknown ids (the attempt is over) are passed over.

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use futures_util::future::BoxFuture;
-use grepx_engine::{FlowRunId, Json, NodeId, Timestamp};
+use grepx_engine::{FlowRunId, Json, NodeId, TaskRunId, Timestamp};
 use uuid::Uuid;
 
 use crate::runner::{Error, RunRequest, Triggered};
@@ -17,6 +17,10 @@ pub trait Control: fmt::Debug + Send + Sync {
     fn signal(&self, run: FlowRunId, node: NodeId, name: String, payload: Json) -> BoxFuture<'_, Result<(), Error>>;
     /// Lets the schedules follow what was switched; returns when they do.
     fn sync_schedules(&self) -> BoxFuture<'_, ()>;
+    /// Lets task runs follow the limits of tags as the store has them; returns when they do.
+    fn sync_tag_limits(&self) -> BoxFuture<'_, ()>;
+    /// The task runs that hold a slot of a tag.
+    fn tag_holders(&self, tag: &str) -> Vec<TaskRunId>;
     /// Makes a planned run ahead of its time; `None` when it is not planned any more.
     fn make_planned(
         &self,

@@ -15,7 +15,7 @@ use crate::runner::{RunRequest, Triggered};
 
 /// Characters of a name or of an idempotency key.
 const TEXT_CHARS_MAX: usize = 1_000;
-const TAGS_MAX: usize = 200;
+pub(super) const TAGS_MAX: usize = 200;
 
 #[derive(Debug)]
 struct Sent {
@@ -99,7 +99,7 @@ fn read(body: Body) -> Result<Sent, Error> {
     })
 }
 
-fn short(text: &str) -> Result<String, String> {
+pub(super) fn short(text: &str) -> Result<String, String> {
     match text.chars().count() {
         0 => Err("should not be empty".to_owned()),
         1..=TEXT_CHARS_MAX => Ok(text.to_owned()),

@@ -8,41 +8,45 @@ use serde_json::Value;
 
 use super::body::Body;
 use super::error::Error;
-use super::filter::{DeploymentFilter, uuid};
-use super::flows::{Order, order};
-use super::page::{Asked, cut};
+use super::filter::{Filters, uuid};
+use super::flows::{Order, sort};
+use super::page::{Asked, Numbered, cut};
 use super::{ApiState, wire};
 use crate::definitions::Deployment;
 
 pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<Json<Vec<Value>>, Error> {
-    let (wanted, sort, asked) = body.read(|fields| {
-        fields.unsupported(&["flow_runs", "task_runs", "work_pool_queues"]);
-        let sort = fields.parsed("sort", order).unwrap_or_default();
-        (DeploymentFilter::read_with_flows(fields), sort, Asked::read(fields))
-    })?;
+    let (wanted, sort, asked) = body.read(|fields| (Filters::read(fields), sort(fields), Asked::read(fields)))?;
     let page = asked.page()?;
-    let catalog = state.catalog.load_full();
-    let all = catalog.deployments.iter().map(AsRef::as_ref);
-    let mut found: Vec<&Deployment> = all.filter(|one| wanted.accepts(one)).collect();
-    match sort {
-        Order::NameAsc => {}
-        Order::NameDesc => found.reverse(),
-        Order::CreatedDesc => found.sort_by_key(|one| std::cmp::Reverse((one.created_at, one.row_id))),
-    }
-    let switches = state.store.deployment_switches().await?;
-    let shown = cut(found, page).into_iter().map(|one| wire::deployment(one, &switches));
-    Ok(Json(shown.collect()))
+    let found = sorted(wanted.deployments(&state).await?, sort);
+    shown(&state, cut(found, page)).await.map(Json)
+}
+
+pub(super) async fn paginate(State(state): State<ApiState>, body: Body) -> Result<Json<Value>, Error> {
+    let (wanted, sort, asked) = body.read(|fields| (Filters::read(fields), sort(fields), Numbered::read(fields)))?;
+    let page = asked.page()?;
+    let found = sorted(wanted.deployments(&state).await?, sort);
+    let count = found.len() as u64;
+    Ok(Json(asked.answer(page, count, shown(&state, cut(found, page)).await?)))
 }
 
 pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<Json<usize>, Error> {
-    let wanted = body.read(|fields| {
-        fields.unsupported(&["flow_runs", "task_runs", "work_pool_queues"]);
-        DeploymentFilter::read_with_flows(fields)
-    })?;
-    let catalog = state.catalog.load();
-    Ok(Json(
-        catalog.deployments.iter().filter(|one| wanted.accepts(one)).count(),
-    ))
+    let wanted = body.read(Filters::read)?;
+    Ok(Json(wanted.deployments(&state).await?.len()))
+}
+
+async fn shown(state: &ApiState, deployments: Vec<Arc<Deployment>>) -> Result<Vec<Value>, Error> {
+    let switches = state.store.deployment_switches().await?;
+    Ok(deployments.iter().map(|one| wire::deployment(one, &switches)).collect())
+}
+
+/// They come by name.
+fn sorted(mut deployments: Vec<Arc<Deployment>>, order: Order) -> Vec<Arc<Deployment>> {
+    match order {
+        Order::NameAsc => {}
+        Order::NameDesc => deployments.reverse(),
+        Order::CreatedDesc => deployments.sort_by_key(|one| std::cmp::Reverse((one.created_at, one.row_id))),
+    }
+    deployments
 }
 
 pub(super) async fn read(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Error> {

@@ -15,6 +15,9 @@ use crate::{runner, store};
 pub(crate) enum Error {
     #[error("{0}")]
     NotFound(String),
+    /// Prefect's answer to what is too large to be shown.
+    #[error("{0}")]
+    BadRequest(String),
     /// The request is understood and cannot be carried out.
     #[error("{0}")]
     Conflict(String),
@@ -41,6 +44,15 @@ pub(crate) enum Error {
     /// Worth another try.
     #[error("{0}")]
     Unavailable(String),
+    /// Somebody else has it; worth another try after a while.
+    #[error("{message}")]
+    Locked { message: String, wait_seconds: f64 },
+    /// It was there, and has ended.
+    #[error("{0}")]
+    Gone(String),
+    /// Part of Prefect's API, and not of this host's.
+    #[error("{0}")]
+    NotImplemented(String),
     #[error("the server could not do this; its log has the cause")]
     Store(#[source] store::Error),
 }
@@ -52,6 +64,7 @@ impl Error {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -61,6 +74,9 @@ impl Error {
             Self::Invalid(_) | Self::Faults(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Locked { .. } => StatusCode::LOCKED,
+            Self::Gone(_) => StatusCode::GONE,
+            Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -85,6 +101,11 @@ impl IntoResponse for Error {
             }
             Self::TooMany { wait, .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            }
+            Self::Locked { wait_seconds, .. } => {
+                // Prefect's clients read fractions of a second.
+                let wait = format!("{wait_seconds:.3}");
+                headers.extend(HeaderValue::try_from(wait).map(|wait| (header::RETRY_AFTER, wait)));
             }
             // Not Basic: a browser would ask for a password and keep showing it.
             Self::Unauthorized(_) => {
@@ -112,7 +133,9 @@ impl From<store::Error> for Error {
             store::Error::NotTerminal { .. }
             | store::Error::Planned(_)
             | store::Error::KeyNameTaken(_)
-            | store::Error::KeysFull { .. } => Self::Conflict(error.to_string()),
+            | store::Error::KeysFull { .. }
+            | store::Error::LimitNameTaken(_)
+            | store::Error::LimitsFull { .. } => Self::Conflict(error.to_string()),
             store::Error::QueueFull { .. } | store::Error::Closed => Self::Unavailable(error.to_string()),
             error if error.concerns_all() => Self::Unavailable(crate::report::chain(&error)),
             _ => Self::Store(error),

@@ -1,165 +1,303 @@
-//! Prefect's filters, and how they become the store's. What names flows, deployments, pools or
-//! queues by something that a run does not carry (tags, ids of queues) is looked up in the catalog.
+//! Prefect's filters, and how they become the store's. A body may hold one for each resource;
+//! what it says of flows, deployments, pools and queues is looked up in the catalog where a run
+//! does not carry it (tags, types, ids of queues).
 //!
-//! Absent on purpose: `or_`, and filters over resources that do not exist here. Both are refused,
+//! Absent on purpose: conditions that are passed over. What cannot be filtered by is refused,
 //! because an answer that ignores a filter is a wrong answer.
 
-use std::hash::Hash;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
-use grepx_engine::{FlowRunId, StateType, TaskRunId, Timestamp};
+use grepx_engine::{FlowRunId, TaskRunId};
 use uuid::Uuid;
 
+use super::ApiState;
 use super::body::Fields;
-use crate::clock;
+use super::error::Error;
 use crate::definitions::{Catalog, Deployment, Flow};
-use crate::store::{Choice, FlowRunFilter, LogFilter, Period, Tags, TaskRunFilter, Text};
+use crate::store::{Choice, FlowRunFilter, Join, LogFilter, TaskRunFilter};
 
-/// `flows` of a body.
+mod catalog;
+mod read;
+
+pub(super) use catalog::{DeploymentFilter, FlowFilter, PoolFilter, QueueFilter};
+use read::{ids, join, period, states, tags, text, words};
+pub(super) use read::{instant, uuid};
+
+/// What a body asks for, of every resource.
 #[derive(Debug, Default)]
-pub(super) struct FlowFilter {
-    id: Choice<Uuid>,
-    name: Text,
-    tags: Tags,
+pub(super) struct Filters {
+    flows: FlowFilter,
+    flow_runs: FlowRunFilter,
+    task_runs: TaskRunFilter,
+    deployments: DeploymentFilter,
+    pools: PoolFilter,
+    queues: QueueFilter,
 }
 
-/// `deployments` of a body.
-#[derive(Debug, Default)]
-pub(super) struct DeploymentFilter {
-    id: Choice<Uuid>,
-    name: Text,
-    tags: Tags,
-    paused: Choice<bool>,
-    work_queue: Choice<String>,
-    flow: FlowFilter,
-    pool: PoolFilter,
-}
-
-/// `work_pools` of a body.
-#[derive(Debug, Default)]
-pub(super) struct PoolFilter {
-    id: Choice<Uuid>,
-    name: Choice<String>,
-    pool_type: Choice<String>,
-}
-
-impl FlowFilter {
+impl Filters {
     pub(super) fn read(body: &mut Fields<'_>) -> Self {
-        body.object("flows", |fields| {
-            operator(fields);
-            fields.unsupported(&["deployment"]);
-            Self {
-                id: ids(fields, "id", |id| id),
-                name: text(fields, "name"),
-                tags: tags(fields),
-            }
-        })
-        .unwrap_or_default()
-    }
-
-    pub(super) fn accepts(&self, flow: &Flow) -> bool {
-        accepts(&self.id, &flow.id) && accepts_text(&self.name, &flow.name) && accepts_tags(&self.tags, &flow.tags)
-    }
-}
-
-impl DeploymentFilter {
-    /// Of the deployments' own endpoints: `flows` and `work_pools` count as well.
-    pub(super) fn read_with_flows(body: &mut Fields<'_>) -> Self {
         Self {
-            flow: FlowFilter::read(body),
-            pool: PoolFilter::read(body),
-            ..Self::read(body)
+            flows: FlowFilter::read(body),
+            flow_runs: body.object("flow_runs", flow_run_fields).unwrap_or_default(),
+            task_runs: body.object("task_runs", task_run_fields).unwrap_or_default(),
+            deployments: DeploymentFilter::read(body),
+            pools: PoolFilter::read(body),
+            queues: QueueFilter::read(body),
         }
     }
 
-    fn read(body: &mut Fields<'_>) -> Self {
-        body.object("deployments", |fields| {
-            operator(fields);
-            fields.unsupported(&["concurrency_limit", "flow_or_deployment_name", "is_schedule_active"]);
-            Self {
-                id: ids(fields, "id", |id| id),
-                name: text(fields, "name"),
-                tags: tags(fields),
-                paused: fields.object("paused", equal).unwrap_or_default(),
-                work_queue: words(fields, "work_queue_name"),
-                ..Self::default()
-            }
-        })
-        .unwrap_or_default()
+    /// The flow runs that it asks for.
+    pub(super) async fn flow_runs(mut self, state: &ApiState) -> Result<FlowRunFilter, Error> {
+        let tasks = std::mem::take(&mut self.task_runs);
+        let mut filter = self.of_runs(state).await?;
+        filter.task_run = (tasks != TaskRunFilter::default()).then(|| Box::new(tasks));
+        Ok(filter)
     }
 
-    pub(super) fn accepts(&self, one: &Deployment) -> bool {
-        accepts(&self.id, &one.id)
-            && accepts_text(&self.name, &one.name)
-            && accepts_tags(&self.tags, &one.tags)
-            && accepts(&self.paused, &one.paused)
-            && accepts(&self.work_queue, &one.work_queue)
-            && accepts(&self.pool.name, &one.work_pool)
-            && accepts(&self.pool.id, &crate::definitions::pool_id(&one.work_pool))
-            && self.flow.accepts(&one.flow)
+    /// The task runs that it asks for.
+    pub(super) async fn task_runs(mut self, state: &ApiState) -> Result<TaskRunFilter, Error> {
+        let mut filter = std::mem::take(&mut self.task_runs);
+        let runs = self.of_runs(state).await?;
+        filter.flow_run = (runs != FlowRunFilter::default()).then(|| Box::new(runs));
+        Ok(filter)
+    }
+
+    /// The flows that it asks for, by name.
+    pub(super) async fn flows(self, state: &ApiState) -> Result<Vec<Arc<Flow>>, Error> {
+        let catalog = state.catalog.load_full();
+        let deployed = deployed(&catalog);
+        let of_deployments = self.asks_for_deployments();
+        let within: Option<HashSet<Uuid>> = if of_deployments {
+            let wanted = self.deployments_of(state, &catalog).await?;
+            Some(wanted.iter().map(|one| one.flow.id).collect())
+        } else {
+            None
+        };
+        let ran = match self.of_runs_alone() {
+            Some(runs) => Some(state.store.flows_of(runs).await?),
+            None => None,
+        };
+        let found = catalog.flows.values().filter(|flow| {
+            self.flows.accepts(flow, deployed.contains(&flow.id))
+                && within.as_ref().is_none_or(|within| within.contains(&flow.id))
+                && ran.as_ref().is_none_or(|ran| ran.contains(&flow.id))
+        });
+        Ok(found.cloned().collect())
+    }
+
+    /// The deployments that it asks for, by name.
+    pub(super) async fn deployments(self, state: &ApiState) -> Result<Vec<Arc<Deployment>>, Error> {
+        let catalog = state.catalog.load_full();
+        let deployed = deployed(&catalog);
+        let ran = match self.of_runs_alone() {
+            Some(runs) => Some(state.store.deployments_of(runs).await?),
+            None => None,
+        };
+        let mut found = self.deployments_of(state, &catalog).await?;
+        found.retain(|one| {
+            self.flows.accepts(&one.flow, deployed.contains(&one.flow.id))
+                && ran.as_ref().is_none_or(|ran| ran.contains(&one.id))
+        });
+        Ok(found)
+    }
+
+    fn asks_for_deployments(&self) -> bool {
+        self.deployments != DeploymentFilter::default()
+            || self.pools != PoolFilter::default()
+            || self.queues != QueueFilter::default()
+    }
+
+    /// By what is said of deployments, pools and queues.
+    async fn deployments_of(&self, state: &ApiState, catalog: &Catalog) -> Result<Vec<Arc<Deployment>>, Error> {
+        let paused = self.paused(state).await?;
+        let found = catalog.deployments.iter().filter(|one| {
+            let in_pool = match catalog.pools.get(&one.work_pool) {
+                Some(pool) => self.pools.accepts(pool),
+                None => self.pools.accepts_name(&one.work_pool),
+            };
+            in_pool
+                && self.queues.accepts_names(&one.work_pool, &one.work_queue)
+                && self.deployments.accepts(one, is_paused(one, &paused))
+        });
+        Ok(found.cloned().collect())
+    }
+
+    /// What was switched at run time, when that matters.
+    async fn paused(&self, state: &ApiState) -> Result<BTreeMap<(Uuid, Option<Uuid>), bool>, Error> {
+        match self.deployments.paused {
+            Some(_) => Ok(state.store.deployment_switches().await?),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// What is said of flow runs and of their task runs; `None` when nothing is.
+    fn of_runs_alone(&self) -> Option<FlowRunFilter> {
+        let mut filter = alone(self.flow_runs.clone());
+        filter.task_run = (self.task_runs != TaskRunFilter::default()).then(|| Box::new(self.task_runs.clone()));
+        (filter != FlowRunFilter::default()).then_some(filter)
+    }
+
+    /// What is said of flow runs and of all that they belong to.
+    async fn of_runs(&self, state: &ApiState) -> Result<FlowRunFilter, Error> {
+        let catalog = state.catalog.load_full();
+        let mut filter = alone(self.flow_runs.clone());
+        let deployments = self.of_deployments(state, &catalog).await?;
+        let others = [
+            self.of_flows(&catalog),
+            deployments,
+            self.of_pools(&catalog),
+            self.of_queues(&catalog),
+        ];
+        filter.parts.extend(others.into_iter().flatten());
+        Ok(filter)
+    }
+
+    /// By the flow's id and name, which a run carries, or by the flows of the catalog.
+    fn of_flows(&self, catalog: &Catalog) -> Option<FlowRunFilter> {
+        let asked = &self.flows;
+        let carried = FlowFilter {
+            join: asked.join,
+            id: asked.id.clone(),
+            name: asked.name.clone(),
+            ..FlowFilter::default()
+        };
+        if *asked == FlowFilter::default() {
+            return None;
+        }
+        if *asked == carried {
+            return Some(FlowRunFilter {
+                join: carried.join,
+                flow_id: carried.id,
+                flow_name: carried.name,
+                ..FlowRunFilter::default()
+            });
+        }
+        let deployed = deployed(catalog);
+        let known = catalog.flows.values();
+        let known = known.filter(|flow| asked.accepts(flow, deployed.contains(&flow.id)));
+        Some(FlowRunFilter {
+            flow_id: Choice::any(known.map(|flow| flow.id).collect::<Vec<_>>()),
+            ..FlowRunFilter::default()
+        })
+    }
+
+    /// By the deployment's id and name, which a run carries, or by the deployments of the catalog.
+    async fn of_deployments(&self, state: &ApiState, catalog: &Catalog) -> Result<Option<FlowRunFilter>, Error> {
+        let asked = &self.deployments;
+        let carried = DeploymentFilter {
+            join: asked.join,
+            id: asked.id.clone(),
+            name: asked.name.clone(),
+            ..DeploymentFilter::default()
+        };
+        if *asked == DeploymentFilter::default() {
+            return Ok(None);
+        }
+        if *asked == carried {
+            return Ok(Some(FlowRunFilter {
+                join: carried.join,
+                deployment_id: carried.id,
+                deployment_name: carried.name,
+                ..FlowRunFilter::default()
+            }));
+        }
+        let paused = self.paused(state).await?;
+        let known = catalog.deployments.iter();
+        let known = known.filter(|one| asked.accepts(one, is_paused(one, &paused)));
+        Ok(Some(FlowRunFilter {
+            deployment_id: Choice::any(known.map(|one| one.id).collect::<Vec<_>>()),
+            ..FlowRunFilter::default()
+        }))
+    }
+
+    fn of_pools(&self, catalog: &Catalog) -> Option<FlowRunFilter> {
+        let asked = &self.pools;
+        let carried = PoolFilter {
+            name: asked.name.clone(),
+            ..PoolFilter::default()
+        };
+        if *asked == PoolFilter::default() {
+            return None;
+        }
+        let work_pool = if *asked == carried {
+            carried.name
+        } else {
+            let known = catalog.pools.values().filter(|pool| asked.accepts(pool));
+            Choice::any(known.map(|pool| pool.name.clone()).collect::<Vec<_>>())
+        };
+        Some(FlowRunFilter {
+            work_pool,
+            ..FlowRunFilter::default()
+        })
+    }
+
+    /// Each queue in its pool: queues of many pools have one name.
+    fn of_queues(&self, catalog: &Catalog) -> Option<FlowRunFilter> {
+        let asked = &self.queues;
+        let carried = QueueFilter {
+            name: asked.name.clone(),
+            ..QueueFilter::default()
+        };
+        if *asked == QueueFilter::default() {
+            return None;
+        }
+        if *asked == carried {
+            return Some(FlowRunFilter {
+                work_queue: carried.name,
+                ..FlowRunFilter::default()
+            });
+        }
+        let mut by_queue: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for pool in catalog.pools.values() {
+            for queue in pool.queues.iter().filter(|queue| asked.accepts(queue)) {
+                by_queue.entry(&queue.name).or_default().insert(&pool.name);
+            }
+        }
+        let parts = by_queue.into_iter().map(|(queue, pools)| FlowRunFilter {
+            work_queue: Choice::any([queue.to_owned()]),
+            work_pool: Choice::any(pools.into_iter().map(str::to_owned).collect::<Vec<_>>()),
+            ..FlowRunFilter::default()
+        });
+        let parts: Vec<FlowRunFilter> = parts.collect();
+        let nothing = parts.is_empty();
+        Some(FlowRunFilter {
+            join: Join::Any,
+            parts,
+            work_queue: if nothing { Choice::any([]) } else { Choice::default() },
+            ..FlowRunFilter::default()
+        })
     }
 }
 
-impl PoolFilter {
-    pub(super) fn read(body: &mut Fields<'_>) -> Self {
-        body.object("work_pools", |fields| {
-            operator(fields);
-            Self {
-                id: ids(fields, "id", |id| id),
-                name: words(fields, "name"),
-                pool_type: words(fields, "type"),
-            }
-        })
-        .unwrap_or_default()
-    }
-
-    pub(super) fn accepts(&self, id: &Uuid, name: &String, pool_type: &String) -> bool {
-        accepts(&self.id, id) && accepts(&self.name, name) && accepts(&self.pool_type, pool_type)
+/// Beside which others may be asked for: what is joined by `or_` is one part of it.
+fn alone(filter: FlowRunFilter) -> FlowRunFilter {
+    match filter.join {
+        Join::All => filter,
+        Join::Any => FlowRunFilter {
+            parts: vec![filter],
+            ..FlowRunFilter::default()
+        },
     }
 }
 
-/// The flow runs that a body asks for.
-pub(super) fn flow_runs(body: &mut Fields<'_>, catalog: &Catalog) -> FlowRunFilter {
-    body.unsupported(&["task_runs"]);
-    let mut filter = body.object("flow_runs", flow_run_fields).unwrap_or_default();
-    related(body, catalog, &mut filter);
-    filter
+/// Flows that have deployments.
+fn deployed(catalog: &Catalog) -> HashSet<Uuid> {
+    catalog.deployments.iter().map(|one| one.flow.id).collect()
 }
 
-/// The task runs that a body asks for.
-pub(super) fn task_runs(body: &mut Fields<'_>, catalog: &Catalog) -> TaskRunFilter {
-    let mut filter = body
-        .object("task_runs", |fields| {
-            operator(fields);
-            fields.unsupported(&["subflow_runs", "cache_key"]);
-            let (state_type, state_name) = state(fields);
-            TaskRunFilter {
-                id: ids(fields, "id", TaskRunId),
-                run: ids(fields, "flow_run_id", FlowRunId),
-                name: text(fields, "name"),
-                kind: words(fields, "kind"),
-                state_type,
-                state_name,
-                tags: tags(fields),
-                expected_start: period(fields, "expected_start_time"),
-                start_time: period(fields, "start_time"),
-                end_time: period(fields, "end_time"),
-                flow_run: None,
-            }
-        })
-        .unwrap_or_default();
-    let mut runs = body.object("flow_runs", flow_run_fields).unwrap_or_default();
-    related(body, catalog, &mut runs);
-    filter.flow_run = (runs != FlowRunFilter::default()).then(|| Box::new(runs));
-    filter
+fn is_paused(one: &Deployment, switches: &BTreeMap<(Uuid, Option<Uuid>), bool>) -> bool {
+    !one.is_active(switches.get(&(one.id, None)).copied())
 }
 
 /// The log lines that a body asks for.
 pub(super) fn logs(body: &mut Fields<'_>) -> LogFilter {
     body.object("logs", |fields| {
-        operator(fields);
+        let join = join(fields);
         let level = fields.object("level", |fields| (fields.value("ge_"), fields.value("le_")));
         let (level_min, level_max) = level.unwrap_or_default();
         LogFilter {
+            join,
             run: ids(fields, "flow_run_id", FlowRunId),
             task_run: ids(fields, "task_run_id", TaskRunId),
             at: period(fields, "timestamp"),
@@ -173,207 +311,49 @@ pub(super) fn logs(body: &mut Fields<'_>) -> LogFilter {
 }
 
 fn flow_run_fields(fields: &mut Fields<'_>) -> FlowRunFilter {
-    operator(fields);
-    fields.unsupported(&["flow_version", "created_by", "parent_flow_run_id"]);
-    let next = period(fields, "next_scheduled_start_time");
-    let expected = period(fields, "expected_start_time");
-    let (state_type, state_name) = state(fields);
+    fields.unsupported(&["created_by"]);
+    let states = states(fields);
     FlowRunFilter {
+        join: join(fields),
         id: ids(fields, "id", FlowRunId),
         name: text(fields, "name"),
         deployment_id: ids(fields, "deployment_id", |id| id),
-        state_type,
-        state_name,
+        state_join: states.join,
+        state_type: states.state_type,
+        state_name: states.state_name,
         tags: tags(fields),
-        expected_start: if expected == Period::default() { next } else { expected },
+        definition: words(fields, "flow_version"),
+        expected_start: period(fields, "expected_start_time"),
+        next_start: period(fields, "next_scheduled_start_time"),
         start_time: period(fields, "start_time"),
         end_time: period(fields, "end_time"),
         work_queue: words(fields, "work_queue_name"),
+        parent_run: ids(fields, "parent_flow_run_id", FlowRunId),
         parent_task_run: ids(fields, "parent_task_run_id", TaskRunId),
         idempotency_key: words(fields, "idempotency_key"),
         ..FlowRunFilter::default()
     }
 }
 
-/// What a body says of the flow, the deployment, the pool and the queue of a flow run.
-fn related(body: &mut Fields<'_>, catalog: &Catalog, filter: &mut FlowRunFilter) {
-    let flows = FlowFilter::read(body);
-    if flows.tags == Tags::default() {
-        filter.flow_id = flows.id;
-        filter.flow_name = flows.name;
-    } else {
-        let known = catalog
-            .flows
-            .values()
-            .filter(|flow| flows.accepts(flow))
-            .map(|flow| flow.id);
-        filter.flow_id = Choice::any(known.collect::<Vec<_>>());
+fn task_run_fields(fields: &mut Fields<'_>) -> TaskRunFilter {
+    fields.unsupported(&["cache_key"]);
+    let states = states(fields);
+    TaskRunFilter {
+        join: join(fields),
+        id: ids(fields, "id", TaskRunId),
+        run: ids(fields, "flow_run_id", FlowRunId),
+        name: text(fields, "name"),
+        kind: words(fields, "kind"),
+        state_join: states.join,
+        state_type: states.state_type,
+        state_name: states.state_name,
+        tags: tags(fields),
+        expected_start: period(fields, "expected_start_time"),
+        start_time: period(fields, "start_time"),
+        end_time: period(fields, "end_time"),
+        has_child: fields
+            .object("subflow_runs", |fields| fields.value("exists_"))
+            .flatten(),
+        flow_run: None,
     }
-    let deployments = DeploymentFilter::read(body);
-    let own = std::mem::take(&mut filter.deployment_id);
-    if deployments.tags == Tags::default() && deployments.paused == Choice::default() {
-        filter.deployment_id = both(own, deployments.id);
-        filter.deployment_name = deployments.name;
-        filter.work_queue = both(std::mem::take(&mut filter.work_queue), deployments.work_queue);
-    } else {
-        let known = catalog
-            .deployments
-            .iter()
-            .filter(|one| deployments.accepts(one))
-            .map(|one| one.id);
-        filter.deployment_id = both(own, Choice::any(known.collect::<Vec<_>>()));
-    }
-    let pools = PoolFilter::read(body);
-    filter.work_pool = pools.name;
-    if pools.id != Choice::default() || pools.pool_type != Choice::default() {
-        let known = catalog
-            .pools
-            .values()
-            .filter(|pool| accepts(&pools.id, &pool.id) && accepts(&pools.pool_type, &pool.pool_type));
-        let named = Choice::any(known.map(|pool| pool.name.clone()).collect::<Vec<_>>());
-        filter.work_pool = both(std::mem::take(&mut filter.work_pool), named);
-    }
-    let queues = body.object("work_pool_queues", |fields| {
-        operator(fields);
-        (ids(fields, "id", |id| id), words(fields, "name"))
-    });
-    let (ids, names) = queues.unwrap_or_default();
-    filter.work_queue = both(std::mem::take(&mut filter.work_queue), names);
-    if ids != Choice::default() {
-        let all = catalog
-            .pools
-            .values()
-            .flat_map(|pool| pool.queues.iter().map(move |queue| (pool, queue)));
-        let (pools, queues) = all
-            .filter(|(_, queue)| accepts(&ids, &queue.id))
-            .map(|(pool, queue)| (pool.name.clone(), queue.name.clone()))
-            .unzip::<_, _, Vec<_>, Vec<_>>();
-        filter.work_pool = both(std::mem::take(&mut filter.work_pool), Choice::any(pools));
-        filter.work_queue = both(std::mem::take(&mut filter.work_queue), Choice::any(queues));
-    }
-}
-
-fn operator(fields: &mut Fields<'_>) {
-    match fields.value::<String>("operator").as_deref() {
-        None | Some("and_") => {}
-        Some(_) => fields.fault(
-            Some("operator"),
-            "not_supported",
-            "grepx-host joins conditions by and_ only",
-        ),
-    }
-}
-
-fn choice<T>(fields: &mut Fields<'_>, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Choice<T> {
-    let read = |fields: &mut Fields<'_>| Choice {
-        any: fields.list("any_", &parse),
-        not: fields.list("not_any_", &parse),
-        is_null: fields.value("is_null_"),
-    };
-    fields.object(name, read).unwrap_or_default()
-}
-
-fn ids<T>(fields: &mut Fields<'_>, name: &str, wrap: impl Fn(Uuid) -> T) -> Choice<T> {
-    choice(fields, name, |text| uuid(text).map(&wrap))
-}
-
-fn words(fields: &mut Fields<'_>, name: &str) -> Choice<String> {
-    choice(fields, name, |text| Ok(text.to_owned()))
-}
-
-fn text(fields: &mut Fields<'_>, name: &str) -> Text {
-    let read = |fields: &mut Fields<'_>| Text {
-        like: fields.value("like_"),
-        choice: Choice {
-            any: fields.value("any_"),
-            not: fields.value("not_any_"),
-            is_null: None,
-        },
-    };
-    fields.object(name, read).unwrap_or_default()
-}
-
-fn tags(fields: &mut Fields<'_>) -> Tags {
-    let read = |fields: &mut Fields<'_>| {
-        fields.unsupported(&["is_null_"]);
-        Tags {
-            all: fields.value("all_"),
-            any: fields.value("any_"),
-        }
-    };
-    fields.object("tags", read).unwrap_or_default()
-}
-
-fn period(fields: &mut Fields<'_>, name: &str) -> Period {
-    let read = |fields: &mut Fields<'_>| Period {
-        after: fields.parsed("after_", instant),
-        before: fields.parsed("before_", instant),
-        is_null: fields.value("is_null_"),
-    };
-    fields.object(name, read).unwrap_or_default()
-}
-
-fn state(fields: &mut Fields<'_>) -> (Choice<StateType>, Choice<String>) {
-    let read = |fields: &mut Fields<'_>| {
-        operator(fields);
-        let types = choice(fields, "type", |word| {
-            StateType::parse(word).ok_or_else(|| {
-                let known: Vec<&str> = StateType::ALL.iter().map(|state| state.as_str()).collect();
-                format!("Input should be one of {}", known.join(", "))
-            })
-        });
-        (types, words(fields, "name"))
-    };
-    fields.object("state", read).unwrap_or_default()
-}
-
-fn equal(fields: &mut Fields<'_>) -> Choice<bool> {
-    match fields.value::<bool>("eq_") {
-        Some(wanted) => Choice::any(vec![wanted]),
-        None => Choice::default(),
-    }
-}
-
-pub(super) fn uuid(text: &str) -> Result<Uuid, String> {
-    Uuid::try_parse(text).map_err(|_| format!("{text:?} is no UUID"))
-}
-
-pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
-    clock::parse_rfc3339(text).map_err(|_| format!("{text:?} is no ISO 8601 date and time with an offset"))
-}
-
-/// Both conditions.
-fn both<T: Clone + Eq + Hash>(one: Choice<T>, other: Choice<T>) -> Choice<T> {
-    let any = match (one.any, other.any) {
-        (Some(one), Some(other)) => Some(one.into_iter().filter(|value| other.contains(value)).collect()),
-        (one, other) => one.or(other),
-    };
-    let not = match (one.not, other.not) {
-        (Some(one), Some(other)) => Some(one.into_iter().chain(other).collect()),
-        (one, other) => one.or(other),
-    };
-    Choice {
-        any,
-        not,
-        is_null: one.is_null.or(other.is_null),
-    }
-}
-
-fn accepts<T: PartialEq>(choice: &Choice<T>, value: &T) -> bool {
-    choice.any.as_ref().is_none_or(|any| any.contains(value))
-        && choice.not.as_ref().is_none_or(|not| !not.contains(value))
-        && choice.is_null != Some(true)
-}
-
-fn accepts_text(text: &Text, value: &String) -> bool {
-    let like = text.like.as_ref().map(|part| part.to_ascii_lowercase());
-    accepts(&text.choice, value) && like.is_none_or(|part| value.to_ascii_lowercase().contains(&part))
-}
-
-fn accepts_tags(tags: &Tags, value: &[String]) -> bool {
-    tags.all.iter().flatten().all(|tag| value.contains(tag))
-        && tags
-            .any
-            .as_ref()
-            .is_none_or(|any| any.iter().any(|tag| value.contains(tag)))
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::body::Body;
 use super::error::Error;
-use super::filter::{self, uuid};
-use super::page::Asked;
+use super::filter::{Filters, uuid};
+use super::page::{Asked, Numbered};
 use super::{ApiState, wire};
 use crate::store::{FlowRun, FlowRunSort};
 
@@ -17,13 +17,26 @@ use crate::store::{FlowRun, FlowRunSort};
 const WAITS_FOR_SLOT: [&str; 3] = ["AwaitingConcurrencySlot", "Late", "Resuming"];
 
 pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<Json<Vec<Value>>, Error> {
-    let catalog = state.catalog.load_full();
     let (wanted, sort, asked) = body.read(|fields| {
         let sort = fields.parsed("sort", order).unwrap_or_default();
-        (filter::flow_runs(fields, &catalog), sort, Asked::read(fields))
+        (Filters::read(fields), sort, Asked::read(fields))
     })?;
-    let found = state.store.flow_runs(wanted, sort, asked.page()?).await?;
+    let page = asked.page()?;
+    let wanted = wanted.flow_runs(&state).await?;
+    let found = state.store.flow_runs(wanted, sort, page).await?;
     with_reasons(&state, found).await.map(Json)
+}
+
+pub(super) async fn paginate(State(state): State<ApiState>, body: Body) -> Result<Json<Value>, Error> {
+    let (wanted, sort, asked) = body.read(|fields| {
+        let sort = fields.parsed("sort", order).unwrap_or_default();
+        (Filters::read(fields), sort, Numbered::read(fields))
+    })?;
+    let page = asked.page()?;
+    let wanted = wanted.flow_runs(&state).await?;
+    let count = state.store.count_flow_runs(wanted.clone()).await?;
+    let found = state.store.flow_runs(wanted, sort, page).await?;
+    Ok(Json(asked.answer(page, count, with_reasons(&state, found).await?)))
 }
 
 pub(super) async fn with_reasons(state: &ApiState, found: Vec<FlowRun>) -> Result<Vec<Value>, Error> {
@@ -35,8 +48,7 @@ pub(super) async fn with_reasons(state: &ApiState, found: Vec<FlowRun>) -> Resul
 }
 
 pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<Json<u64>, Error> {
-    let catalog = state.catalog.load_full();
-    let wanted = body.read(|fields| filter::flow_runs(fields, &catalog))?;
+    let wanted = body.read(Filters::read)?.flow_runs(&state).await?;
     Ok(Json(state.store.count_flow_runs(wanted).await?))
 }
 
@@ -53,7 +65,7 @@ pub(super) async fn delete(State(state): State<ApiState>, Path(id): Path<String>
     }
 }
 
-fn not_found() -> Error {
+pub(super) fn not_found() -> Error {
     Error::NotFound("Flow run not found".into())
 }
 

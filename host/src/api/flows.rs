@@ -1,45 +1,50 @@
 //! Flows of the catalog.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::Value;
 
-use super::body::Body;
+use super::body::{Body, Fields};
 use super::error::Error;
-use super::filter::{FlowFilter, uuid};
-use super::page::{Asked, cut};
+use super::filter::{Filters, uuid};
+use super::page::{Asked, Numbered, cut};
 use super::{ApiState, wire};
 use crate::definitions::Flow;
 
 pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<Json<Vec<Value>>, Error> {
-    let (wanted, sort, asked) = body.read(|fields| {
-        fields.unsupported(&["flow_runs", "task_runs", "deployments", "work_pools"]);
-        let sort = fields.parsed("sort", order).unwrap_or_default();
-        (FlowFilter::read(fields), sort, Asked::read(fields))
-    })?;
+    let (wanted, sort, asked) = body.read(|fields| (Filters::read(fields), sort(fields), Asked::read(fields)))?;
     let page = asked.page()?;
-    let catalog = state.catalog.load();
-    let mut found: Vec<&Flow> = catalog
-        .flows
-        .values()
-        .map(AsRef::as_ref)
-        .filter(|flow| wanted.accepts(flow))
-        .collect();
-    match sort {
-        Order::NameAsc => {}
-        Order::NameDesc => found.reverse(),
-        Order::CreatedDesc => found.sort_by_key(|flow| std::cmp::Reverse((flow.created_at, flow.row_id))),
-    }
-    Ok(Json(cut(found, page).into_iter().map(wire::flow).collect()))
+    let found = sorted(wanted.flows(&state).await?, sort);
+    Ok(Json(shown(cut(found, page))))
+}
+
+pub(super) async fn paginate(State(state): State<ApiState>, body: Body) -> Result<Json<Value>, Error> {
+    let (wanted, sort, asked) = body.read(|fields| (Filters::read(fields), sort(fields), Numbered::read(fields)))?;
+    let page = asked.page()?;
+    let found = sorted(wanted.flows(&state).await?, sort);
+    let count = found.len() as u64;
+    Ok(Json(asked.answer(page, count, shown(cut(found, page)))))
 }
 
 pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<Json<usize>, Error> {
-    let wanted = body.read(|fields| {
-        fields.unsupported(&["flow_runs", "task_runs", "deployments", "work_pools"]);
-        FlowFilter::read(fields)
-    })?;
-    let catalog = state.catalog.load();
-    Ok(Json(catalog.flows.values().filter(|flow| wanted.accepts(flow)).count()))
+    let wanted = body.read(Filters::read)?;
+    Ok(Json(wanted.flows(&state).await?.len()))
+}
+
+fn shown(flows: Vec<Arc<Flow>>) -> Vec<Value> {
+    flows.iter().map(|flow| wire::flow(flow)).collect()
+}
+
+/// They come by name.
+fn sorted(mut flows: Vec<Arc<Flow>>, order: Order) -> Vec<Arc<Flow>> {
+    match order {
+        Order::NameAsc => {}
+        Order::NameDesc => flows.reverse(),
+        Order::CreatedDesc => flows.sort_by_key(|flow| std::cmp::Reverse((flow.created_at, flow.row_id))),
+    }
+    flows
 }
 
 pub(super) async fn read(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
@@ -70,7 +75,11 @@ pub(super) enum Order {
     CreatedDesc,
 }
 
-pub(super) fn order(word: &str) -> Result<Order, String> {
+pub(super) fn sort(fields: &mut Fields<'_>) -> Order {
+    fields.parsed("sort", order).unwrap_or_default()
+}
+
+fn order(word: &str) -> Result<Order, String> {
     match word {
         "NAME_ASC" => Ok(Order::NameAsc),
         "NAME_DESC" => Ok(Order::NameDesc),

@@ -1,4 +1,6 @@
-//! `limit`, `offset` and `sort` of a filter body.
+//! `limit`, `offset` and `sort` of a filter body; `limit` and `page` of a paginate body.
+
+use serde_json::{Value, json};
 
 use super::body::Fields;
 use super::error::Error;
@@ -40,6 +42,57 @@ impl Asked {
             )),
             (Ok(limit), Ok(offset)) => Ok(Page { limit, offset }),
         }
+    }
+}
+
+/// What the body of a `paginate` says: pages count from 1.
+#[derive(Debug, Default)]
+pub(super) struct Numbered {
+    limit: Option<i64>,
+    page: Option<u32>,
+}
+
+impl Numbered {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Self {
+        let page: Option<u32> = fields.value("page");
+        if page == Some(0) {
+            let message = "Input should be greater than or equal to 1";
+            fields.fault(Some("page"), "greater_than_equal", message);
+        }
+        Self {
+            limit: fields.value("limit"),
+            page,
+        }
+    }
+
+    pub(super) fn page(&self) -> Result<Page, Error> {
+        let asked = Asked {
+            limit: self.limit,
+            offset: None,
+        };
+        let page = asked.page()?;
+        let before = u64::from(self.number().saturating_sub(1));
+        Ok(Page {
+            offset: before * u64::from(page.limit),
+            ..page
+        })
+    }
+
+    /// The answer with this page of `count` rows.
+    pub(super) fn answer(&self, page: Page, count: u64, results: Vec<Value>) -> Value {
+        let pages = count.checked_div(page.limit.into()).unwrap_or(0);
+        let rest = count.checked_rem(page.limit.into()).unwrap_or(0);
+        json!({
+            "results": results,
+            "count": count,
+            "limit": page.limit,
+            "pages": pages + u64::from(rest > 0),
+            "page": self.number(),
+        })
+    }
+
+    fn number(&self) -> u32 {
+        self.page.unwrap_or(1)
     }
 }
 

@@ -175,6 +175,22 @@ pub(super) async fn scheduled_of_pool(
     Ok(Json(answers.collect()))
 }
 
+/// `POST /work_queues/{id}/get_runs`: what comes next in one queue.
+pub(super) async fn scheduled_of_queue(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Json<Vec<Value>>, Error> {
+    let (pool, queue) = super::work_queues::find(&state, uuid(&id).map_err(Error::Invalid)?)?;
+    let (before, limit) = body.read(|fields| (fields.parsed("scheduled_before", instant), limit(fields)))?;
+    let filter = FlowRunFilter {
+        work_pool: Choice::any([pool.name.clone()]),
+        work_queue: Choice::any([queue.name]),
+        ..scheduled(before, None)
+    };
+    soonest(&state, filter, limit).await.map(Json)
+}
+
 fn limit(fields: &mut Fields<'_>) -> u32 {
     let asked: Option<u32> = fields.value("limit");
     if asked.is_some_and(|limit| limit > RUNS_MAX) {

@@ -9,24 +9,40 @@ use serde_json::Value;
 
 use super::body::Body;
 use super::error::Error;
-use super::filter::{self, uuid};
-use super::page::Asked;
+use super::filter::{Filters, uuid};
+use super::page::{Asked, Numbered};
 use super::{ApiState, wire};
 use crate::store::{TaskRun, TaskRunSort};
 
 pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<Json<Vec<Value>>, Error> {
-    let catalog = state.catalog.load_full();
     let (wanted, sort, asked) = body.read(|fields| {
         let sort = fields.parsed("sort", order).unwrap_or_default();
-        (filter::task_runs(fields, &catalog), sort, Asked::read(fields))
+        (Filters::read(fields), sort, Asked::read(fields))
     })?;
-    let found = state.store.task_runs(wanted, sort, asked.page()?).await?;
+    let page = asked.page()?;
+    let wanted = wanted.task_runs(&state).await?;
+    let found = state.store.task_runs(wanted, sort, page).await?;
     Ok(Json(found.iter().map(wire::task_run).collect()))
 }
 
+pub(super) async fn paginate(State(state): State<ApiState>, body: Body) -> Result<Json<Value>, Error> {
+    let (wanted, sort, asked) = body.read(|fields| {
+        let sort = fields.parsed("sort", order).unwrap_or_default();
+        (Filters::read(fields), sort, Numbered::read(fields))
+    })?;
+    let page = asked.page()?;
+    let wanted = wanted.task_runs(&state).await?;
+    let count = state.store.count_task_runs(wanted.clone()).await?;
+    let found = state.store.task_runs(wanted, sort, page).await?;
+    Ok(Json(asked.answer(
+        page,
+        count,
+        found.iter().map(wire::task_run).collect(),
+    )))
+}
+
 pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<Json<u64>, Error> {
-    let catalog = state.catalog.load_full();
-    let wanted = body.read(|fields| filter::task_runs(fields, &catalog))?;
+    let wanted = body.read(Filters::read)?.task_runs(&state).await?;
     Ok(Json(state.store.count_task_runs(wanted).await?))
 }
 

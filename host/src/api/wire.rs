@@ -6,13 +6,15 @@
 use grepx_engine::{FlowRunId, StateType, TaskRunId, Timestamp};
 use serde_json::{Map, Value, json};
 
-use crate::clock::rfc3339;
+use crate::clock::{self, rfc3339};
 use crate::definitions::{pool_id, queue_id};
 use crate::store::{FlowRun, LogLine, StoredState, TaskRun};
 
 mod definitions;
+mod limits;
 
 pub(super) use definitions::{deployment, flow, pool, queue};
+pub(super) use limits::{brief_limit, limit, tag_limit};
 
 pub(super) fn flow_run(one: &FlowRun) -> Value {
     let run = &one.run;
@@ -58,7 +60,7 @@ pub(super) fn flow_run(one: &FlowRun) -> Value {
         "job_variables": {},
         "reason": one.reason,
     });
-    let times = times(one.total_run_time_ms, one.start_time, run.expected_start);
+    let times = times(one.total_run_time_ms, &one.state, one.start_time, run.expected_start);
     let state = state(&one.state, run.id, None, next);
     joined(body, times, state)
 }
@@ -105,7 +107,7 @@ pub(super) fn task_run(one: &TaskRun) -> Value {
         "result_bytes": one.result_bytes,
     });
     let expected = one.expected_start.unwrap_or(one.state.since);
-    let times = times(one.total_run_time_ms, one.start_time, expected);
+    let times = times(one.total_run_time_ms, &one.state, one.start_time, expected);
     let state = state(&one.state, one.run, Some(one.id), next);
     joined(body, times, state)
 }
@@ -144,15 +146,27 @@ pub(super) fn log(one: &LogLine) -> Value {
     })
 }
 
-/// Run time and delay in seconds, under all names that Prefect has for them.
-fn times(total_ms: u64, started: Option<Timestamp>, expected: Timestamp) -> Value {
-    let total = seconds(total_ms);
-    let late = started.map_or(0.0, |started| seconds(started.since_ms(expected)));
-    json!({"total_run_time": total, "estimated_run_time": total, "estimated_start_time_delta": late})
+/// Run time and delay in seconds; what is not over goes on until now.
+fn times(total_ms: u64, state: &StoredState, started: Option<Timestamp>, expected: Timestamp) -> Value {
+    let now = clock::now();
+    let running = match state.state_type {
+        StateType::Running => now.since_ms(state.since),
+        _ => 0,
+    };
+    let late = match started {
+        Some(started) => started.since_ms(expected),
+        None if state.state_type.is_terminal() => 0,
+        None => now.since_ms(expected),
+    };
+    json!({
+        "total_run_time": seconds(total_ms),
+        "estimated_run_time": seconds(total_ms + running),
+        "estimated_start_time_delta": seconds(late),
+    })
 }
 
 #[allow(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
-fn seconds(ms: u64) -> f64 {
+pub(super) fn seconds(ms: u64) -> f64 {
     ms as f64 / 1_000.0
 }
 

@@ -21,10 +21,7 @@ pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<
     let page = asked.page()?;
     let now = state.store.pools().await?;
     let catalog = state.catalog.load();
-    let found = catalog
-        .pools
-        .values()
-        .filter(|pool| wanted.accepts(&pool.id, &pool.name, &pool.pool_type));
+    let found = catalog.pools.values().filter(|pool| wanted.accepts(pool));
     let pools = found.map(|pool| wire::pool(pool, status(&now, &pool.name))).collect();
     Ok(Json(cut(pools, page)))
 }
@@ -32,10 +29,7 @@ pub(super) async fn filter(State(state): State<ApiState>, body: Body) -> Result<
 pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<Json<usize>, Error> {
     let wanted = body.read(PoolFilter::read)?;
     let catalog = state.catalog.load();
-    let found = catalog
-        .pools
-        .values()
-        .filter(|pool| wanted.accepts(&pool.id, &pool.name, &pool.pool_type));
+    let found = catalog.pools.values().filter(|pool| wanted.accepts(pool));
     Ok(Json(found.count()))
 }
 

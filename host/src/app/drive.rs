@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use grepx_engine::{FlowRunId, Json, NodeId, Timestamp};
+use grepx_engine::{FlowRunId, Json, NodeId, TaskRunId, Timestamp};
 use uuid::Uuid;
 
 use crate::api::Control;
@@ -38,6 +38,19 @@ impl Control for Drive {
 
     fn sync_schedules(&self) -> BoxFuture<'_, ()> {
         self.scheduler.sync().boxed()
+    }
+
+    fn sync_tag_limits(&self) -> BoxFuture<'_, ()> {
+        async {
+            if let Err(error) = self.runner.sync_tag_limits().await {
+                tracing::error!(error = %crate::report::chain(&error), "limits of tags stay as they were until the next change");
+            }
+        }
+        .boxed()
+    }
+
+    fn tag_holders(&self, tag: &str) -> Vec<TaskRunId> {
+        self.runner.tag_holders(tag)
     }
 
     fn make_planned(

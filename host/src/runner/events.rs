@@ -10,6 +10,7 @@ use crate::failpoint::{self, Point};
 
 use super::live::{self, Live, Watched, Work};
 use super::mail::{Answer, Done, Mail};
+use super::tags::TagSlots;
 use super::{Runner, World, call, children, prepare};
 
 /// Takes the event and everything that follows from it.
@@ -17,7 +18,7 @@ pub(crate) fn apply(hands: &Hands, live: &mut Live, event: &Event, now: Timestam
     let event = hands.bounded(event);
     let records = live.run.apply(&event, now)?;
     for record in &records {
-        live.absorb(record, &hands.world.broker);
+        live.absorb(record, &hands.world);
         live.draft.record(&live.run, record);
     }
     hands.dispatch(live);
@@ -91,6 +92,16 @@ impl Hands {
             }
             Due::Watch { node, attempt, key } => self.watch(live, *node, *attempt, key),
             Due::Prepare { .. } | Due::Call { .. } | Due::Judge { .. } | Due::Stop { .. } => self.perform(live, due),
+        }
+    }
+
+    /// Takes an answer, whatever the node was held for.
+    pub(crate) fn answered(&self, live: &mut Live, node: NodeId, event: &Event) {
+        if live.holds.remove(&node).is_some() {
+            live.draft.touch(node);
+        }
+        if let Err(rejected) = apply(self, live, event, crate::clock::now()) {
+            tracing::debug!(run = %live.id(), %rejected, "an answer came too late");
         }
     }
 
@@ -218,7 +229,9 @@ impl Hands {
 
 impl Live {
     /// Keeps what surrounds the run in step with its facts.
-    fn absorb(&mut self, record: &Record, broker: &Broker) {
+    fn absorb(&mut self, record: &Record, world: &World) {
+        let broker = &world.broker;
+        self.hold_tags(record, &world.tags);
         live::follow(&mut self.queued, record);
         match &record.fact {
             Fact::Succeeded {
@@ -246,6 +259,30 @@ impl Live {
             }
             Fact::CancelAsked { .. } | Fact::FlowTimedOut { .. } | Fact::Finished { .. } => self.close_over(broker),
             _ => {}
+        }
+    }
+
+    /// Slots of tags are held from the first attempt of a node to its end.
+    fn hold_tags(&self, record: &Record, slots: &TagSlots) {
+        let Some(node) = record.fact.node() else { return };
+        let tags = self.plan.tags(node);
+        if tags.is_empty() {
+            return;
+        }
+        let place = (self.id(), node);
+        match record.fact {
+            Fact::AttemptStarted { .. } => slots.hold(place, tags),
+            Fact::Mapped { .. } => {}
+            _ if self.run.is_begun(node) => {}
+            _ => slots.release(place, tags),
+        }
+    }
+
+    /// What it holds of tags, as the run stands.
+    pub(crate) fn settle_tags(&self, slots: &TagSlots) {
+        if self.plan.is_tagged() {
+            let begun = self.run.begun().map(|node| (node, self.plan.tags(node)));
+            slots.settle(self.id(), begun);
         }
     }
 

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use grepx_engine::{Fact, FlowRunId, Json, Mark, Message, NodeId, Op, Outcome, Record, Run, TaskRunId, Timestamp};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::store::NewRun;
 
+use super::Error;
 use super::draft::Draft;
 use super::plan::Plan;
 
@@ -165,5 +167,25 @@ impl Live {
 
     pub(crate) fn id(&self) -> FlowRunId {
         self.run.id()
+    }
+
+    pub(crate) fn draft_reply(&mut self, reply: Option<oneshot::Sender<Result<(), Error>>>) {
+        if let Some(reply) = reply {
+            self.draft.reply(reply);
+        }
+    }
+
+    /// The result of a node, if it is at hand.
+    pub(crate) fn result(&self, node: NodeId) -> Option<&Json> {
+        self.results.get(&node.run_id(self.id()))
+    }
+
+    /// The refusal of a signal that the node does not wait for.
+    pub(crate) fn awaits_another(&self, node: NodeId, name: String) -> Error {
+        let open = match self.run.open_signals(node).as_slice() {
+            [] => "it waits for no signal".to_owned(),
+            open => format!("it waits for {}", open.join(", ")),
+        };
+        Error::NotAwaited { name, open }
     }
 }

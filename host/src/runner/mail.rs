@@ -10,6 +10,7 @@ use crate::store::{self, Created, LogRow, NewRun, Planned};
 
 use super::live::{Live, Work};
 use super::lost::Found;
+use super::tags::Slot;
 use super::{Error, Triggered};
 
 /// What arrives at a shard.
@@ -73,6 +74,11 @@ pub(crate) enum Mail {
     },
     /// Other plugins serve: what is held may go on.
     Look,
+    /// A slot of a tag is free, and this node is the first in line.
+    Again {
+        run: FlowRunId,
+        node: NodeId,
+    },
     Drain {
         reply: oneshot::Sender<()>,
     },
@@ -92,6 +98,8 @@ pub(crate) struct Done {
 #[derive(Debug)]
 pub(crate) enum Answer {
     Event(Event),
+    /// A node may begin, and has its slots of tags.
+    Begin(Event, Slot),
     /// Cannot be done now, with the reason; it is tried again.
     Hold(String),
 }

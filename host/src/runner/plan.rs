@@ -57,6 +57,16 @@ impl Plan {
         &self.tasks[node.task as usize]
     }
 
+    /// Tags of the node's task run.
+    pub(crate) fn tags(&self, node: NodeId) -> &[String] {
+        &self.definition.task(node.task).tags
+    }
+
+    /// Whether any task run of the flow has tags.
+    pub(crate) fn is_tagged(&self) -> bool {
+        self.definition.tasks.iter().any(|task| !task.tags.is_empty())
+    }
+
     /// Whether the result of the node is read by another task of the flow.
     pub(crate) fn is_used(&self, node: NodeId) -> bool {
         self.used[node.task as usize]

@@ -39,6 +39,10 @@ enum Found {
 }
 
 pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future> {
+    let place = (live.id(), node);
+    if world.tags.must_wait(place, live.plan.tags(node)) {
+        return None;
+    }
     let job = Job {
         node,
         plan: live.plan.clone(),
@@ -72,10 +76,17 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
                     .time_limit(policy, &ctx, timeout, &task.retry_config, sink)
                     .await;
                 match limit {
-                    Ok(limit) => Prepared::Run {
-                        input: Json::from(&input),
-                        limit_ms: limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
-                    },
+                    Ok(limit) => {
+                        let prepared = Prepared::Run {
+                            input: Json::from(&input),
+                            limit_ms: limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
+                        };
+                        let answer = match world.tags.take(place, &task.tags) {
+                            Ok(slot) => Answer::Begin(Event::Prepared { node, prepared }, slot),
+                            Err(reason) => Answer::Hold(reason),
+                        };
+                        return (answer, log.take());
+                    }
                     Err(failure @ Failure::NoPlugin { .. }) => return (Answer::Hold(failure.to_string()), log.take()),
                     Err(failure) => Prepared::Invalid(failure.into()),
                 }

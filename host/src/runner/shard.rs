@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use grepx_engine::{Definition, Event, FlowRunId, Json, NodeId, Outcome, Run, StateType, Timestamp};
+use grepx_engine::{Definition, Due, Event, FlowRunId, Json, NodeId, Outcome, Run, StateType, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
@@ -131,8 +131,12 @@ impl Shard {
             Mail::Reload { run } => self.reload(run),
             Mail::Reloaded { run, live } => {
                 let kept = self.reloading.remove(&run).unwrap_or_default();
-                if let Some(live) = live {
-                    self.adopt(*live);
+                match live {
+                    Some(live) => {
+                        live.settle_tags(&self.world.tags);
+                        self.adopt(*live);
+                    }
+                    None => self.world.tags.settle(run, []),
                 }
                 for (event, reply) in kept {
                     self.event(run, event, reply);
@@ -146,6 +150,7 @@ impl Shard {
                 let _ = reply.send(known.then(|| builds.collect()));
             }
             Mail::Look => self.look(false),
+            Mail::Again { run, node } => self.again(run, node),
             Mail::Drain { reply } => {
                 // Answered when everything before this mail is in the store.
                 self.draining.push(reply);
@@ -267,7 +272,7 @@ impl Shard {
                     };
                     return self.event(run, event, reply);
                 }
-                None => not_awaited(name, &live.run.open_signals(node)),
+                None => live.awaits_another(node, name),
             },
             None if self.reloading.contains_key(&run) => Error::ReadBack(run),
             None => Error::NotLive(run),
@@ -284,12 +289,12 @@ impl Shard {
         let current = live.finish_work(done.node, done.work, done.ticket);
         live.draft.log(done.logs);
         match done.answer {
-            Answer::Event(event) => {
-                if live.holds.remove(&done.node).is_some() {
-                    live.draft.touch(done.node);
-                }
-                if let Err(rejected) = events::apply(&self.hands, live, &event, clock::now()) {
-                    tracing::debug!(run = %done.run, %rejected, "an answer came too late");
+            Answer::Event(event) => self.hands.answered(live, done.node, &event),
+            Answer::Begin(event, slot) => {
+                self.hands.answered(live, done.node, &event);
+                // Else the slots go back.
+                if live.run.is_begun(done.node) {
+                    slot.keep();
                 }
             }
             Answer::Hold(_) if !current => {}
@@ -302,6 +307,15 @@ impl Shard {
             }
         }
         self.dirty.push(done.run);
+    }
+
+    /// Its reason to wait is gone.
+    fn again(&mut self, run: FlowRunId, node: NodeId) {
+        if let Some(live) = self.live.get_mut(&run)
+            && live.run.may_prepare(node)
+        {
+            self.hands.perform(live, &Due::Prepare { node });
+        }
     }
 
     fn explained(&mut self, run: FlowRunId, node: NodeId, reason: Option<String>) {
@@ -343,6 +357,15 @@ impl Shard {
     }
 
     fn forget(&mut self, run: FlowRunId) {
+        let tagged = self.live.get(&run).is_some_and(|live| live.plan.is_tagged());
+        self.let_go(run);
+        if tagged {
+            self.world.tags.settle(run, []);
+        }
+    }
+
+    /// Its slots of tags stay its own.
+    fn let_go(&mut self, run: FlowRunId) {
         if let Some(live) = self.live.remove(&run) {
             if let Some(at) = live.armed {
                 self.timers.remove(&(at, run));
@@ -352,7 +375,7 @@ impl Shard {
     }
 
     fn reload(&mut self, run: FlowRunId) {
-        self.forget(run);
+        self.let_go(run);
         if self.reloading.contains_key(&run) {
             return;
         }
@@ -459,14 +482,6 @@ impl Shard {
     }
 }
 
-fn not_awaited(name: String, open: &[&str]) -> Error {
-    let open = match open {
-        [] => "it waits for no signal".to_owned(),
-        open => format!("it waits for {}", open.join(", ")),
-    };
-    Error::NotAwaited { name, open }
-}
-
 /// Keeps the shard's timer for the run at its next one.
 fn rearm(timers: &mut BTreeSet<(Timestamp, FlowRunId)>, live: &mut Live) {
     let next = live.run.next_timer();
@@ -480,17 +495,4 @@ fn rearm(timers: &mut BTreeSet<(Timestamp, FlowRunId)>, live: &mut Live) {
         timers.insert((at, live.id()));
     }
     live.armed = next;
-}
-
-impl Live {
-    fn draft_reply(&mut self, reply: Option<oneshot::Sender<Result<(), Error>>>) {
-        if let Some(reply) = reply {
-            self.draft.reply(reply);
-        }
-    }
-
-    /// The result of a node, if it is at hand.
-    pub(crate) fn result(&self, node: NodeId) -> Option<&Json> {
-        self.results.get(&node.run_id(self.id()))
-    }
 }

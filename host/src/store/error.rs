@@ -94,6 +94,10 @@ pub enum Error {
     KeyNameTaken(String),
     #[error("there are {max} keys, the most that can be: revoke those that nobody needs")]
     KeysFull { max: usize },
+    #[error("there is a concurrency limit {0:?} already")]
+    LimitNameTaken(String),
+    #[error("there are {max} concurrency limits, the most that can be: delete those that nobody needs")]
+    LimitsFull { max: u64 },
     #[error("the run store has {limit} changes waiting and takes no more right now: try again")]
     QueueFull { limit: usize },
     #[error("the run store is closed: grepx-host is shutting down, or its writer has died (see the log)")]

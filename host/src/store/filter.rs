@@ -8,9 +8,19 @@ mod conditions;
 
 pub(super) use conditions::Conditions;
 
-/// Every condition that is given must hold. A list that is given but empty matches nothing.
+/// How the conditions of a filter that are given are joined: Prefect's `operator`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Join {
+    #[default]
+    All,
+    Any,
+}
+
+/// Every condition that is given must hold, or one of them. A list that is given but empty matches
+/// nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice<T> {
+    pub join: Join,
     pub any: Option<Vec<T>>,
     pub not: Option<Vec<T>>,
     pub is_null: Option<bool>,
@@ -19,6 +29,7 @@ pub struct Choice<T> {
 impl<T> Default for Choice<T> {
     fn default() -> Self {
         Self {
+            join: Join::All,
             any: None,
             not: None,
             is_null: None,
@@ -63,22 +74,31 @@ pub struct Period {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tags {
+    pub join: Join,
     pub all: Option<Vec<String>>,
     pub any: Option<Vec<String>>,
+    /// Without any tags.
+    pub is_null: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FlowRunFilter {
+    pub join: Join,
     pub id: Choice<FlowRunId>,
     pub name: Text,
     pub flow_id: Choice<Uuid>,
     pub flow_name: Text,
     pub deployment_id: Choice<Uuid>,
     pub deployment_name: Text,
+    pub state_join: Join,
     pub state_type: Choice<StateType>,
     pub state_name: Choice<String>,
     pub tags: Tags,
+    /// Digest of the definition that it runs by.
+    pub definition: Choice<String>,
     pub expected_start: Period,
+    /// Of those that have not started.
+    pub next_start: Period,
     pub start_time: Period,
     pub end_time: Period,
     pub work_pool: Choice<String>,
@@ -86,26 +106,35 @@ pub struct FlowRunFilter {
     pub parent_run: Choice<FlowRunId>,
     pub parent_task_run: Choice<TaskRunId>,
     pub idempotency_key: Choice<String>,
+    /// Only flow runs that have such a task run.
+    pub task_run: Option<Box<TaskRunFilter>>,
+    /// Whole filters, joined like the other conditions.
+    pub parts: Vec<FlowRunFilter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TaskRunFilter {
+    pub join: Join,
     pub id: Choice<TaskRunId>,
     pub run: Choice<FlowRunId>,
     pub name: Text,
     pub kind: Choice<String>,
+    pub state_join: Join,
     pub state_type: Choice<StateType>,
     pub state_name: Choice<String>,
     pub tags: Tags,
     pub expected_start: Period,
     pub start_time: Period,
     pub end_time: Period,
-    /// Only task runs of the flow runs that match.
+    /// Whether it has started a flow run of its own.
+    pub has_child: Option<bool>,
+    /// Only task runs of the flow runs that match, however the rest is joined.
     pub flow_run: Option<Box<FlowRunFilter>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogFilter {
+    pub join: Join,
     pub run: Choice<FlowRunId>,
     pub task_run: Choice<TaskRunId>,
     pub at: Period,

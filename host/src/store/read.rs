@@ -1,15 +1,16 @@
 //! The reads of [`Store`], each in one read transaction on a blocking thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use grepx_engine::{FlowRunId, Json, NodeId, Record, StateType, TaskRunId};
+use grepx_engine::{FlowRunId, Json, NodeId, Record, StateType, TaskRunId, Timestamp};
 use tokio::sync::mpsc;
 
 use super::boot::{Share, Which};
 use super::{
-    AuditRow, Error, FlowRun, FlowRunFilter, FlowRunSort, KeyRow, LiveRun, LogFilter, LogLine, OpenSend, Page,
-    PoolStatus, ScheduleRow, SendId, SlotRow, Store, StoredState, Switch, TaskRun, TaskRunFilter, TaskRunSort, audit,
-    boot, deployments, keys, limits, planned, reads, retention, slots,
+    AuditRow, ConcurrencyLimit, Error, FlowRun, FlowRunFilter, FlowRunSort, Intervals, KeyRow, LiveRun, LogFilter,
+    LogLine, OpenSend, Page, PoolStatus, ScheduleRow, SendId, SlotRow, Store, StoredState, Switch, Tally, TaskRun,
+    TaskRunFilter, TaskRunSort, audit, boot, concurrency, deployments, keys, limits, planned, reads, retention, slots,
+    stats,
 };
 
 /// Runs that [`Store::live_runs`] has read ahead.
@@ -46,6 +47,19 @@ reads! {
     /// Task runs per flow run and state type, of those flow runs that have any.
     task_counts(runs: Vec<FlowRunId>) -> BTreeMap<FlowRunId, BTreeMap<StateType, u64>> =
         |sql, runs: Vec<_>| reads::task_counts(sql, &runs);
+    /// Flow runs by the interval in which they should start, and by state.
+    flow_run_history(filter: FlowRunFilter, intervals: Intervals) -> Vec<Tally> =
+        |sql, filter, intervals| stats::flow_run_history(sql, &filter, intervals);
+    /// Task runs by the interval in which they should start, and by state.
+    task_run_history(filter: TaskRunFilter, intervals: Intervals) -> Vec<Tally> =
+        |sql, filter, intervals| stats::task_run_history(sql, &filter, intervals);
+    /// How late flow runs start, or are by `now`, in ms; `None` without runs.
+    mean_lateness(filter: FlowRunFilter, now: Timestamp) -> Option<f64> =
+        |sql, filter, now| stats::mean_lateness(sql, &filter, now);
+    /// The flows of which there are such flow runs.
+    flows_of(filter: FlowRunFilter) -> HashSet<uuid::Uuid> = |sql, filter| stats::flows_of(sql, &filter);
+    /// The deployments of which there are such flow runs.
+    deployments_of(filter: FlowRunFilter) -> HashSet<uuid::Uuid> = |sql, filter| stats::deployments_of(sql, &filter);
     logs(filter: LogFilter, page: Page) -> Vec<LogLine> = |sql, filter, page| reads::logs(sql, &filter, page);
     count_logs(filter: LogFilter) -> u64 = |sql, filter| reads::count_logs(sql, &filter);
     /// The states that a flow run has been in, oldest first.
@@ -85,6 +99,8 @@ reads! {
     /// Ids of runs that have rows and are not there.
     orphans() -> Vec<Vec<u8>> = retention::orphans;
     space() -> super::Space = retention::space;
+    /// Every concurrency limit by name, as it stands at `now`.
+    concurrency_limits(now: Timestamp) -> Vec<ConcurrencyLimit> = concurrency::all;
     /// Every API key, the newest first.
     keys() -> Vec<KeyRow> = keys::all;
     /// The audit log, the newest first, of the rows before `before`.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::agenda::{Alarm, Due, Mark};
-use crate::run::{Attempt, Mode, NodeState, Phase, Run, Wait};
+use crate::run::{Attempt, Mode, Node, NodeState, Phase, Run, Wait};
 use crate::{Json, NodeId, Op, Outcome, Snapshot, StopReason, TaskError, Timestamp};
 
 /// What a call of a kind is given, beside what the shell knows of flow and task.
@@ -36,6 +36,33 @@ impl Run {
             .map(|(_, due)| due.clone())
             .collect();
         (due, self.agenda.last())
+    }
+
+    /// Whether the node has begun and has not ended: between its attempts, too.
+    #[must_use]
+    pub fn is_begun(&self, node: NodeId) -> bool {
+        self.node(node).is_some_and(Node::is_begun)
+    }
+
+    /// Every node that has begun and has not ended.
+    pub fn begun(&self) -> impl Iterator<Item = NodeId> {
+        (0..).zip(&self.nodes).flat_map(|(task, node)| {
+            let whole = node.is_begun().then_some(NodeId::task(task));
+            let items = node.items.iter().flat_map(|items| (0..).zip(&items.nodes));
+            let items = items.filter(|(_, node)| node.is_begun());
+            whole
+                .into_iter()
+                .chain(items.map(move |(index, _)| NodeId::item(task, index)))
+        })
+    }
+
+    /// Whether `Due::Prepare` is due for the node.
+    #[must_use]
+    pub fn may_prepare(&self, node: NodeId) -> bool {
+        self.may_start(node)
+            && self
+                .node(node)
+                .is_some_and(|known| matches!(known.state, NodeState::Ready { .. }))
     }
 
     /// When `Event::Tick` will next change something.

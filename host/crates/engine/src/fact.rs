@@ -129,6 +129,38 @@ pub enum Fact {
     },
 }
 
+impl Fact {
+    /// The node that it is about; `None` when it is about the whole run.
+    #[must_use]
+    pub const fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::Skipped { node, .. }
+            | Self::Mapped { node, .. }
+            | Self::AttemptStarted { node, .. }
+            | Self::Suspended { node, .. }
+            | Self::Outcome { node, .. }
+            | Self::Succeeded { node, .. }
+            | Self::AttemptFailed { node, .. }
+            | Self::StopAsked { node, .. }
+            | Self::Stopped { node, .. }
+            | Self::RetryPlanned { node, .. }
+            | Self::Failed { node, .. }
+            | Self::Cancelled { node }
+            | Self::Gathered { node } => Some(*node),
+            Self::Scheduled { .. }
+            | Self::Queued
+            | Self::Late
+            | Self::Admitted
+            | Self::Started
+            | Self::CancelAsked { .. }
+            | Self::FlowTimedOut { .. }
+            | Self::Paused
+            | Self::Resumed
+            | Self::Finished { .. } => None,
+        }
+    }
+}
+
 /// Why a node never ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

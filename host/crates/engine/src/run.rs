@@ -181,6 +181,13 @@ impl Node {
     pub(crate) fn is_ended(&self) -> bool {
         matches!(self.state, NodeState::Ended(_))
     }
+
+    pub(crate) fn is_begun(&self) -> bool {
+        matches!(
+            self.state,
+            NodeState::Active(_) | NodeState::Judging { .. } | NodeState::Waiting { .. }
+        )
+    }
 }
 
 impl Run {

@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use grepx_engine::{FlowRunId, Json, NodeId, Rejected, State, StateType, Timestamp};
+use grepx_engine::{FlowRunId, Json, NodeId, Rejected, State, StateType, TaskRunId, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -383,7 +383,9 @@ impl Control for Shared {
                 tags: request.tags,
                 idempotency_key: request.idempotency_key,
                 work_pool: deployment.map(|one| one.work_pool.clone()),
-                work_queue: request.work_queue,
+                work_queue: request
+                    .work_queue
+                    .or_else(|| deployment.map(|one| one.work_queue.clone())),
                 created_at: NOW,
                 expected_start: request.start_at.unwrap_or(NOW),
                 auto_scheduled: false,
@@ -444,6 +446,14 @@ impl Control for Shared {
 
     fn sync_schedules(&self) -> BoxFuture<'_, ()> {
         async {}.boxed()
+    }
+
+    fn sync_tag_limits(&self) -> BoxFuture<'_, ()> {
+        async {}.boxed()
+    }
+
+    fn tag_holders(&self, _tag: &str) -> Vec<TaskRunId> {
+        Vec::new()
     }
 
     fn make_planned(

@@ -4,7 +4,10 @@ use grepx_engine::{FlowRunId, StateType, TaskRunId};
 use rusqlite::types::Value;
 use uuid::Uuid;
 
-use super::{Choice, FlowRunFilter, LogFilter, Period, Tags, TaskRunFilter, Text};
+use super::{Choice, FlowRunFilter, Join, LogFilter, Period, Tags, TaskRunFilter, Text};
+
+/// Values of a list that are bound one by one; SQLite takes 32,766 in a statement.
+const MARKS_MAX: usize = 1_000;
 
 /// Conditions and their values, in the same order.
 #[derive(Debug, Default)]
@@ -62,22 +65,42 @@ impl Conditions {
         self.values.push(value);
     }
 
+    /// What `fill` adds, as one condition.
+    fn nested(&mut self, join: Join, fill: impl FnOnce(&mut Self)) {
+        let mut inner = Self::default();
+        fill(&mut inner);
+        let between = match join {
+            Join::All => " AND ",
+            Join::Any => " OR ",
+        };
+        match inner.terms.as_mut_slice() {
+            [] => return,
+            [only] => self.terms.push(std::mem::take(only)),
+            more => self.terms.push(format!("({})", more.join(between))),
+        }
+        self.values.append(&mut inner.values);
+    }
+
     pub(in crate::store) fn choice<T: Bound>(&mut self, column: &str, choice: &Choice<T>) {
-        if let Some(any) = &choice.any {
-            self.list(format!("{column} IN"), any);
-        }
-        if let Some(not) = &choice.not {
-            // Something that is not there is none of the values.
-            self.list(format!("coalesce({column}, '') NOT IN"), not);
-        }
-        self.null(column, choice.is_null);
+        self.nested(choice.join, |all| {
+            if let Some(any) = &choice.any {
+                all.list(format!("{column} IN"), any);
+            }
+            if let Some(not) = &choice.not {
+                // Something that is not there is none of the values.
+                all.list(format!("coalesce({column}, '') NOT IN"), not);
+            }
+            all.null(column, choice.is_null);
+        });
     }
 
     pub(in crate::store) fn text(&mut self, column: &str, text: &Text) {
-        self.choice(column, &text.choice);
-        if let Some(like) = &text.like {
-            self.like(column, like);
-        }
+        self.nested(Join::All, |all| {
+            all.choice(column, &text.choice);
+            if let Some(like) = &text.like {
+                all.like(column, like);
+            }
+        });
     }
 
     pub(in crate::store) fn like(&mut self, column: &str, part: &str) {
@@ -86,61 +109,112 @@ impl Conditions {
     }
 
     pub(in crate::store) fn period(&mut self, column: &str, period: &Period) {
-        if let Some(after) = period.after {
-            self.term(format!("{column} >= ?"), Value::Integer(after.0));
-        }
-        if let Some(before) = period.before {
-            self.term(format!("{column} <= ?"), Value::Integer(before.0));
-        }
-        self.null(column, period.is_null);
+        self.nested(Join::All, |all| {
+            if let Some(after) = period.after {
+                all.term(format!("{column} >= ?"), Value::Integer(after.0));
+            }
+            if let Some(before) = period.before {
+                all.term(format!("{column} <= ?"), Value::Integer(before.0));
+            }
+            all.null(column, period.is_null);
+        });
     }
 
     pub(in crate::store) fn tags(&mut self, column: &str, tags: &Tags) {
-        for tag in tags.all.iter().flatten() {
-            self.term(
-                format!("EXISTS (SELECT 1 FROM json_each({column}) WHERE value = ?)"),
-                tag.value(),
-            );
-        }
-        if let Some(any) = &tags.any {
-            let marks = self.marks(any);
-            self.terms.push(format!(
-                "EXISTS (SELECT 1 FROM json_each({column}) WHERE value IN ({marks}))"
-            ));
-        }
+        self.nested(tags.join, |conditions| {
+            conditions.nested(Join::All, |every| {
+                for tag in tags.all.iter().flatten() {
+                    every.term(
+                        format!("EXISTS (SELECT 1 FROM json_each({column}) WHERE value = ?)"),
+                        tag.value(),
+                    );
+                }
+            });
+            if let Some(any) = &tags.any {
+                let marks = conditions.marks(any);
+                conditions.terms.push(format!(
+                    "EXISTS (SELECT 1 FROM json_each({column}) WHERE value IN ({marks}))"
+                ));
+            }
+            match tags.is_null {
+                Some(true) => conditions.terms.push(format!("{column} = '[]'")),
+                Some(false) => conditions.terms.push(format!("{column} <> '[]'")),
+                None => {}
+            }
+        });
     }
 
     pub(in crate::store) fn flow_runs(&mut self, filter: &FlowRunFilter) {
-        self.choice("r.id", &filter.id);
-        self.text("r.name", &filter.name);
-        self.choice("r.flow_id", &filter.flow_id);
-        self.text("r.flow_name", &filter.flow_name);
-        self.choice("r.deployment_id", &filter.deployment_id);
-        self.text("r.deployment_name", &filter.deployment_name);
-        self.choice("r.state_type", &filter.state_type);
-        self.choice("r.state_name", &filter.state_name);
-        self.tags("r.tags", &filter.tags);
-        self.period("r.expected_start", &filter.expected_start);
-        self.period("r.start_time", &filter.start_time);
-        self.period("r.end_time", &filter.end_time);
-        self.choice("r.work_pool", &filter.work_pool);
-        self.choice("r.work_queue", &filter.work_queue);
-        self.choice("r.parent_run", &filter.parent_run);
-        self.choice("r.parent_task_run", &filter.parent_task_run);
-        self.choice("r.idempotency_key", &filter.idempotency_key);
+        self.nested(filter.join, |all| {
+            all.choice("r.id", &filter.id);
+            all.text("r.name", &filter.name);
+            all.choice("r.flow_id", &filter.flow_id);
+            all.text("r.flow_name", &filter.flow_name);
+            all.choice("r.deployment_id", &filter.deployment_id);
+            all.text("r.deployment_name", &filter.deployment_name);
+            all.nested(filter.state_join, |state| {
+                state.choice("r.state_type", &filter.state_type);
+                state.choice("r.state_name", &filter.state_name);
+            });
+            all.tags("r.tags", &filter.tags);
+            all.choice("r.definition", &filter.definition);
+            all.period("r.expected_start", &filter.expected_start);
+            all.nested(Join::All, |next| {
+                next.period("r.expected_start", &filter.next_start);
+                if !next.terms.is_empty() {
+                    next.terms.push("r.state_type = 'SCHEDULED'".to_owned());
+                }
+            });
+            all.period("r.start_time", &filter.start_time);
+            all.period("r.end_time", &filter.end_time);
+            all.choice("r.work_pool", &filter.work_pool);
+            all.choice("r.work_queue", &filter.work_queue);
+            all.choice("r.parent_run", &filter.parent_run);
+            all.choice("r.parent_task_run", &filter.parent_task_run);
+            all.choice("r.idempotency_key", &filter.idempotency_key);
+            if let Some(filter) = &filter.task_run {
+                all.has_task_run(filter);
+            }
+            for part in &filter.parts {
+                all.nested(Join::All, |inner| inner.flow_runs(part));
+            }
+        });
+    }
+
+    /// By the task runs' keys when they are named, else by the rows of each flow run.
+    fn has_task_run(&mut self, filter: &TaskRunFilter) {
+        let mut inner = Self::default();
+        inner.task_runs(filter);
+        let wanted = inner.sql();
+        self.terms.push(if filter.join == Join::All && filter.id.any.is_some() {
+            format!("r.id IN (SELECT t.run_id FROM task_runs t WHERE {wanted})")
+        } else {
+            format!("EXISTS (SELECT 1 FROM task_runs t WHERE t.run_id = r.id AND {wanted})")
+        });
+        self.values.append(&mut inner.values);
     }
 
     pub(in crate::store) fn task_runs(&mut self, filter: &TaskRunFilter) {
-        self.choice("t.id", &filter.id);
-        self.choice("t.run_id", &filter.run);
-        self.text("t.name", &filter.name);
-        self.choice("t.kind", &filter.kind);
-        self.choice("t.state_type", &filter.state_type);
-        self.choice("t.state_name", &filter.state_name);
-        self.tags("t.tags", &filter.tags);
-        self.period("t.expected_start", &filter.expected_start);
-        self.period("t.start_time", &filter.start_time);
-        self.period("t.end_time", &filter.end_time);
+        self.nested(filter.join, |all| {
+            all.choice("t.id", &filter.id);
+            all.choice("t.run_id", &filter.run);
+            all.text("t.name", &filter.name);
+            all.choice("t.kind", &filter.kind);
+            all.nested(filter.state_join, |state| {
+                state.choice("t.state_type", &filter.state_type);
+                state.choice("t.state_name", &filter.state_name);
+            });
+            all.tags("t.tags", &filter.tags);
+            all.period("t.expected_start", &filter.expected_start);
+            all.period("t.start_time", &filter.start_time);
+            all.period("t.end_time", &filter.end_time);
+            if let Some(has) = filter.has_child {
+                let not = if has { "" } else { "NOT " };
+                all.terms.push(format!(
+                    "{not}EXISTS (SELECT 1 FROM flow_runs c WHERE c.parent_task_run = t.id)"
+                ));
+            }
+        });
         if let Some(filter) = &filter.flow_run {
             let mut inner = Self::default();
             inner.flow_runs(filter);
@@ -153,18 +227,22 @@ impl Conditions {
     }
 
     pub(in crate::store) fn logs(&mut self, filter: &LogFilter) {
-        self.choice("l.run_id", &filter.run);
-        self.choice("l.task_run_id", &filter.task_run);
-        self.period("l.at", &filter.at);
-        if let Some(level) = filter.level_min {
-            self.term("l.level >= ?", Value::Integer(level.into()));
-        }
-        if let Some(level) = filter.level_max {
-            self.term("l.level <= ?", Value::Integer(level.into()));
-        }
-        if let Some(text) = &filter.text {
-            self.like("l.message", text);
-        }
+        self.nested(filter.join, |all| {
+            all.choice("l.run_id", &filter.run);
+            all.choice("l.task_run_id", &filter.task_run);
+            all.period("l.at", &filter.at);
+            all.nested(Join::All, |level| {
+                if let Some(min) = filter.level_min {
+                    level.term("l.level >= ?", Value::Integer(min.into()));
+                }
+                if let Some(max) = filter.level_max {
+                    level.term("l.level <= ?", Value::Integer(max.into()));
+                }
+            });
+            if let Some(text) = &filter.text {
+                all.like("l.message", text);
+            }
+        });
     }
 
     fn list<T: Bound>(&mut self, left: String, values: &[T]) {
@@ -172,9 +250,26 @@ impl Conditions {
         self.terms.push(format!("{left} ({marks})"));
     }
 
+    /// What stands in the parentheses of IN: a mark for each value, or one for all when they are
+    /// more than a statement takes.
     fn marks<T: Bound>(&mut self, values: &[T]) -> String {
-        self.values.extend(values.iter().map(Bound::value));
-        vec!["?"; values.len()].join(", ")
+        if values.len() <= MARKS_MAX {
+            self.values.extend(values.iter().map(Bound::value));
+            return vec!["?"; values.len()].join(", ");
+        }
+        let mut are_blobs = false;
+        let texts = values.iter().map(|value| match value.value() {
+            Value::Blob(bytes) => {
+                are_blobs = true;
+                bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+            }
+            Value::Text(text) => text,
+            other => unreachable!("ids and texts only: {other:?}"),
+        });
+        let all: Vec<String> = texts.collect();
+        self.values.push(Value::Text(super::super::commit::to_json(&all)));
+        let column = if are_blobs { "unhex(value)" } else { "value" };
+        format!("SELECT {column} FROM json_each(?)")
     }
 
     fn null(&mut self, column: &str, is_null: Option<bool>) {

@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::super::testing::{Fixture, at, first, fixture, id, line, run, run_state, state, task};
 use super::super::{
-    Choice, Commit, FlowRunFilter, FlowRunSort, LogFilter, NewRun, Page, Period, Store, Tags, TaskRunFilter,
+    Choice, Commit, FlowRunFilter, FlowRunSort, Join, LogFilter, NewRun, Page, Period, Store, Tags, TaskRunFilter,
     TaskRunSort, Text,
 };
 
@@ -207,7 +207,7 @@ async fn every_filter_of_flow_runs_finds_its_runs() {
             FlowRunFilter {
                 tags: Tags {
                     all: Some(strings(["t1", "t3"])),
-                    any: None,
+                    ..Tags::default()
                 },
                 ..none()
             },
@@ -216,8 +216,8 @@ async fn every_filter_of_flow_runs_finds_its_runs() {
         (
             FlowRunFilter {
                 tags: Tags {
-                    all: None,
                     any: Some(strings(["t2", "t9"])),
+                    ..Tags::default()
                 },
                 ..none()
             },
@@ -373,4 +373,96 @@ async fn task_runs_and_logs_are_filtered_too() {
         ..filter
     };
     assert_eq!(store.count_logs(louder).await.expect("counted"), 0);
+}
+
+#[tokio::test]
+async fn conditions_are_joined_as_the_filter_says() {
+    let Fixture { store, dir: _dir, .. } = four().await;
+    let none = FlowRunFilter::default;
+    let named = |n: u128| FlowRunFilter {
+        name: Text::any([format!("Run-{n}")]),
+        ..none()
+    };
+    let running = Choice::any([StateType::Running]);
+    let any = FlowRunFilter {
+        join: Join::Any,
+        id: Choice::any([id(1)]),
+        state_type: running.clone(),
+        ..none()
+    };
+    assert_eq!(found(&store, any.clone()).await, [1, 3]);
+    let states = FlowRunFilter {
+        state_join: Join::Any,
+        state_type: running.clone(),
+        state_name: Choice::any(strings(["Completed"])),
+        ..none()
+    };
+    assert_eq!(found(&store, states).await, [3, 4]);
+    let parts = FlowRunFilter {
+        join: Join::Any,
+        parts: vec![named(2), named(4), any.clone()],
+        ..none()
+    };
+    assert_eq!(found(&store, parts).await, [1, 2, 3]);
+    let both = FlowRunFilter {
+        state_type: running,
+        parts: vec![any],
+        ..none()
+    };
+    assert_eq!(found(&store, both).await, [3]);
+    let without = FlowRunFilter {
+        deployment_id: Choice {
+            join: Join::Any,
+            any: Some(vec![Uuid::from_u128(52)]),
+            is_null: Some(true),
+            ..Choice::default()
+        },
+        ..none()
+    };
+    assert_eq!(found(&store, without).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn flow_runs_are_found_by_their_task_runs() {
+    let Fixture { store, dir: _dir, .. } = four().await;
+    let of = |tasks: TaskRunFilter| FlowRunFilter {
+        task_run: Some(Box::new(tasks)),
+        ..FlowRunFilter::default()
+    };
+    let by_name = of(TaskRunFilter {
+        name: Text::any(strings(["task-2", "task-3"])),
+        ..TaskRunFilter::default()
+    });
+    assert_eq!(found(&store, by_name).await, [2, 3]);
+    let by_id = of(TaskRunFilter {
+        id: Choice::any([grepx_engine::NodeId::task(4).run_id(id(4))]),
+        ..TaskRunFilter::default()
+    });
+    assert_eq!(found(&store, by_id).await, [4]);
+    let next = FlowRunFilter {
+        next_start: Period {
+            after: Some(at(15)),
+            ..Period::default()
+        },
+        ..FlowRunFilter::default()
+    };
+    assert_eq!(found(&store, next).await, [2], "the others have started");
+}
+
+/// More than a statement takes one by one.
+#[tokio::test]
+async fn a_list_may_be_long() {
+    let Fixture { store, dir: _dir, .. } = four().await;
+    let ids: Vec<_> = (3..40_000).map(id).collect();
+    let by_id = FlowRunFilter {
+        id: Choice::any(ids),
+        ..FlowRunFilter::default()
+    };
+    assert_eq!(found(&store, by_id).await, [3, 4]);
+    let names: Vec<_> = (0..2_000).map(|n| format!("Run-{n}")).collect();
+    let by_name = FlowRunFilter {
+        name: Text::any(names),
+        ..FlowRunFilter::default()
+    };
+    assert_eq!(found(&store, by_name).await, [1, 2, 3]);
 }

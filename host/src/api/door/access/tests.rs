@@ -8,6 +8,13 @@ use crate::store::Scope;
 /// Method and path of every `.route(…)` in the source of the router.
 fn routes() -> BTreeSet<(String, String)> {
     let source = include_str!("../../../api.rs");
+    let (around, inside) = source.split_once("\nfn admin_routes").expect("the routes under /api");
+    let mut routes = routes_of("", around);
+    routes.append(&mut routes_of("/api", inside));
+    routes
+}
+
+fn routes_of(prefix: &str, source: &str) -> BTreeSet<(String, String)> {
     let mut routes = BTreeSet::new();
     for chunk in source.split(".route(").skip(1) {
         let (_, after) = chunk.split_once('"').expect("a path comes first");
@@ -21,7 +28,7 @@ fn routes() -> BTreeSet<(String, String)> {
         ] {
             let called = |position: usize| !rest[..position].ends_with(|c: char| c.is_alphanumeric() || c == '_');
             if rest.match_indices(word).any(|(position, _)| called(position)) {
-                routes.insert((method.to_owned(), format!("/api{path}")));
+                routes.insert((method.to_owned(), format!("{prefix}{path}")));
             }
         }
     }

@@ -1,0 +1,270 @@
+//! Limits of tags: how many task runs with a tag may be under way at once, over all flow runs.
+//!
+//! A slot is held from the first attempt of a task run until its end, between its attempts too.
+//! Who holds slots follows from the live runs: at boot it is read off them before anything starts,
+//! and no count is kept anywhere that could drift. A slot that was taken for an attempt which never
+//! began goes back by itself ([`Slot`]).
+//!
+//! Absent on purpose: an order among those who wait beyond first come, first asked again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use grepx_engine::{FlowRunId, NodeId, TaskRunId};
+use tokio::sync::mpsc;
+
+use super::mail::Mail;
+use super::{Error, Runner};
+use crate::clock;
+use crate::store::TAG_PREFIX;
+
+/// A node of a run.
+pub(crate) type Place = (FlowRunId, NodeId);
+
+#[derive(Debug, Clone)]
+pub(crate) struct TagSlots {
+    slots: Arc<Mutex<Slots>>,
+    /// Who should ask again. Bounded by those who wait, each of whom stands in one line once.
+    woken: mpsc::UnboundedSender<Place>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    /// Tags that are limited.
+    limits: HashMap<String, u32>,
+    holders: HashMap<String, BTreeSet<Place>>,
+    /// Those who were refused, by the tag that was full.
+    lines: HashMap<String, VecDeque<Place>>,
+    waiting: BTreeMap<Place, String>,
+}
+
+/// Slots that were taken for an attempt; they go back when it does not begin.
+#[derive(Debug)]
+#[must_use = "the slots go back at once"]
+pub(crate) struct Slot {
+    tags: Option<(TagSlots, Place, Vec<String>)>,
+}
+
+impl Slot {
+    /// The attempt has begun: [`TagSlots::release`] ends it.
+    pub(crate) fn keep(mut self) {
+        self.tags = None;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some((slots, place, tags)) = self.tags.take() {
+            slots.release(place, &tags);
+        }
+    }
+}
+
+impl Runner {
+    /// Lets task runs follow the limits of tags as the store has them.
+    ///
+    /// # Errors
+    /// When they cannot be read; then those of before stay in force.
+    pub async fn sync_tag_limits(&self) -> Result<(), Error> {
+        let limits = self.store.concurrency_limits(clock::now()).await?;
+        let of_tags = limits.into_iter().filter(|limit| limit.active).filter_map(|limit| {
+            let tag = limit.name.strip_prefix(TAG_PREFIX)?;
+            Some((tag.to_owned(), limit.slots))
+        });
+        self.tags.limit(of_tags.collect());
+        Ok(())
+    }
+
+    /// The task runs that hold a slot of a tag.
+    #[must_use]
+    pub fn tag_holders(&self, tag: &str) -> Vec<TaskRunId> {
+        self.tags.holders(tag)
+    }
+}
+
+/// Who waits for a slot of a tag asks again as soon as one is free.
+pub(super) async fn ask_again(runner: Runner, mut woken: mpsc::UnboundedReceiver<Place>) {
+    while let Some((run, node)) = woken.recv().await {
+        if runner.post(run, Mail::Again { run, node }).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl TagSlots {
+    /// With those who should ask again.
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Place>) {
+        let (woken, receiver) = mpsc::unbounded_channel();
+        let slots = Self {
+            slots: Arc::default(),
+            woken,
+        };
+        (slots, receiver)
+    }
+
+    /// Limits by tag, from now on. Whoever holds a slot beyond one keeps it.
+    pub(crate) fn limit(&self, limits: HashMap<String, u32>) {
+        let mut slots = self.lock();
+        slots.limits = limits;
+        slots.lines.clear();
+        for (place, _) in std::mem::take(&mut slots.waiting) {
+            let _ = self.woken.send(place);
+        }
+    }
+
+    /// A slot of each tag, or none and the reason; then it is asked again when one is free.
+    pub(crate) fn take(&self, place: Place, tags: &[String]) -> Result<Slot, String> {
+        if tags.is_empty() {
+            return Ok(Slot { tags: None });
+        }
+        let mut slots = self.lock();
+        if let Some((tag, limit)) = slots.full(tags) {
+            let tag = tag.to_owned();
+            let reason = slots.wait(place, tag, limit);
+            return Err(reason);
+        }
+        slots.leave(place);
+        for tag in tags {
+            slots.holders.entry(tag.clone()).or_default().insert(place);
+        }
+        drop(slots);
+        Ok(Slot {
+            tags: Some((self.clone(), place, tags.to_vec())),
+        })
+    }
+
+    /// Whether it was refused, and would be again.
+    pub(crate) fn must_wait(&self, place: Place, tags: &[String]) -> bool {
+        if tags.is_empty() {
+            return false;
+        }
+        let slots = self.lock();
+        slots.waiting.contains_key(&place) && slots.full(tags).is_some()
+    }
+
+    /// It has slots, whatever the limits say: its attempt is under way.
+    pub(crate) fn hold(&self, place: Place, tags: &[String]) {
+        let mut slots = self.lock();
+        for tag in tags {
+            slots.holders.entry(tag.clone()).or_default().insert(place);
+        }
+    }
+
+    /// Its slots are free, and it waits for none; the first who wait for them ask again.
+    pub(crate) fn release(&self, place: Place, tags: &[String]) {
+        if tags.is_empty() {
+            return;
+        }
+        let mut slots = self.lock();
+        slots.leave(place);
+        for tag in tags {
+            if slots.free(tag, place) {
+                self.wake(&mut slots, tag);
+            }
+        }
+    }
+
+    /// What a run holds is this and nothing else: as it was read back, or nothing when it is gone.
+    pub(crate) fn settle<'t>(&self, run: FlowRunId, begun: impl IntoIterator<Item = (NodeId, &'t [String])>) {
+        let mut slots = self.lock();
+        let of_run = |place: &&Place| place.0 == run;
+        let waiting: Vec<Place> = slots.waiting.keys().filter(of_run).copied().collect();
+        for place in waiting {
+            slots.leave(place);
+        }
+        let mut freed = Vec::new();
+        for (tag, holders) in &slots.holders {
+            freed.extend(holders.iter().filter(of_run).map(|place| (tag.clone(), *place)));
+        }
+        for (tag, place) in &freed {
+            slots.free(tag, *place);
+        }
+        for (node, tags) in begun {
+            for tag in tags {
+                slots.holders.entry(tag.clone()).or_default().insert((run, node));
+            }
+        }
+        for (tag, _) in freed {
+            self.wake(&mut slots, &tag);
+        }
+    }
+
+    fn wake(&self, slots: &mut Slots, tag: &str) {
+        if let Some(next) = slots.next(tag) {
+            let _ = self.woken.send(next);
+        }
+    }
+
+    /// By flow run, then by task.
+    pub(crate) fn holders(&self, tag: &str) -> Vec<TaskRunId> {
+        let slots = self.lock();
+        let holders = slots.holders.get(tag).into_iter().flatten();
+        holders.map(|(run, node)| node.run_id(*run)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        // Nothing is done under the lock that could leave it half done.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slots {
+    /// The first of the tags that has no slot to give, with its limit.
+    fn full<'t>(&self, tags: &'t [String]) -> Option<(&'t str, u32)> {
+        tags.iter().find_map(|tag| {
+            let limit = *self.limits.get(tag)?;
+            (self.held(tag) >= limit as usize).then_some((tag.as_str(), limit))
+        })
+    }
+
+    fn held(&self, tag: &str) -> usize {
+        self.holders.get(tag).map_or(0, BTreeSet::len)
+    }
+
+    fn wait(&mut self, place: Place, tag: String, limit: u32) -> String {
+        let held = self.held(&tag);
+        if self.waiting.get(&place) != Some(&tag) {
+            self.leave(place);
+            self.lines.entry(tag.clone()).or_default().push_back(place);
+            self.waiting.insert(place, tag.clone());
+        }
+        format!("tag {tag}: {held} of {limit} task runs are under way")
+    }
+
+    /// Whether it has held a slot.
+    fn free(&mut self, tag: &str, place: Place) -> bool {
+        let Some(holders) = self.holders.get_mut(tag) else {
+            return false;
+        };
+        let held = holders.remove(&place);
+        if holders.is_empty() {
+            self.holders.remove(tag);
+        }
+        held
+    }
+
+    /// Out of the line that it stands in.
+    fn leave(&mut self, place: Place) {
+        let Some(tag) = self.waiting.remove(&place) else {
+            return;
+        };
+        if let Some(line) = self.lines.get_mut(&tag) {
+            line.retain(|other| *other != place);
+        }
+    }
+
+    /// The first in line for a tag, who goes to its end when it is refused again.
+    fn next(&mut self, tag: &str) -> Option<Place> {
+        let line = self.lines.get_mut(tag)?;
+        let next = line.pop_front();
+        if line.is_empty() {
+            self.lines.remove(tag);
+        }
+        let next = next?;
+        self.waiting.remove(&next);
+        Some(next)
+    }
+}
+
+#[cfg(test)]
+mod tests;

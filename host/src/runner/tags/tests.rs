@@ -1,0 +1,93 @@
+use std::collections::HashMap;
+
+use grepx_engine::{FlowRunId, NodeId};
+use tokio::sync::mpsc::UnboundedReceiver;
+use uuid::Uuid;
+
+use super::{Place, TagSlots};
+
+fn place(n: u32) -> Place {
+    (FlowRunId(Uuid::from_u128(7)), NodeId::task(n))
+}
+
+fn tags(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn limits(all: &[(&str, u32)]) -> HashMap<String, u32> {
+    all.iter().map(|(tag, limit)| ((*tag).to_owned(), *limit)).collect()
+}
+
+fn woken(receiver: &mut UnboundedReceiver<Place>) -> Vec<Place> {
+    std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+}
+
+#[test]
+fn a_tag_has_as_many_slots_as_its_limit() {
+    let (slots, mut receiver) = TagSlots::new();
+    slots.limit(limits(&[("db", 2)]));
+    let db = tags(&["db", "free"]);
+    slots.take(place(1), &db).expect("a slot").keep();
+    let second = slots.take(place(2), &db).expect("a slot");
+    let refused = slots.take(place(3), &db).expect_err("none is left");
+    assert_eq!(refused, "tag db: 2 of 2 task runs are under way");
+    assert!(slots.must_wait(place(3), &db));
+    assert!(!slots.must_wait(place(4), &db), "it has not asked");
+    assert_eq!(slots.holders("db").len(), 2);
+    drop(second);
+    assert_eq!(woken(&mut receiver), [place(3)]);
+    slots.take(place(3), &db).expect("a slot").keep();
+    slots.release(place(1), &db);
+    slots.release(place(3), &db);
+    assert!(slots.holders("db").is_empty() && slots.holders("free").is_empty());
+    assert!(woken(&mut receiver).is_empty(), "nobody waits");
+}
+
+#[test]
+fn those_who_wait_are_asked_in_their_order_and_once() {
+    let (slots, mut receiver) = TagSlots::new();
+    slots.limit(limits(&[("db", 1)]));
+    let db = tags(&["db"]);
+    slots.hold(place(1), &db);
+    for n in [2, 3, 2, 4] {
+        assert!(slots.take(place(n), &db).is_err());
+    }
+    slots.release(place(3), &db);
+    assert!(woken(&mut receiver).is_empty(), "whoever waits has nothing to give");
+    slots.release(place(1), &db);
+    assert_eq!(woken(&mut receiver), [place(2)]);
+    slots.take(place(2), &db).expect("a slot").keep();
+    slots.release(place(2), &db);
+    assert_eq!(woken(&mut receiver), [place(4)], "whoever went away stands in no line");
+}
+
+#[test]
+fn a_higher_limit_and_none_let_everybody_ask() {
+    let (slots, mut receiver) = TagSlots::new();
+    slots.limit(limits(&[("db", 0)]));
+    let db = tags(&["db"]);
+    assert!(slots.take(place(1), &db).is_err());
+    assert!(slots.take(place(2), &db).is_err());
+    slots.limit(limits(&[]));
+    assert_eq!(woken(&mut receiver), [place(1), place(2)]);
+    slots.take(place(1), &db).expect("no limit").keep();
+    slots.limit(limits(&[("db", 1)]));
+    assert!(slots.take(place(2), &db).is_err(), "what was under way before counts");
+}
+
+#[test]
+fn a_run_that_is_read_back_holds_what_it_did_then() {
+    let (slots, mut receiver) = TagSlots::new();
+    slots.limit(limits(&[("db", 2)]));
+    let db = tags(&["db"]);
+    slots.hold(place(1), &db);
+    slots.hold(place(2), &db);
+    assert!(slots.take(place(3), &db).is_err());
+    let other = (FlowRunId(Uuid::from_u128(8)), NodeId::task(0));
+    assert!(slots.take(other, &db).is_err());
+    slots.settle(place(1).0, [(NodeId::task(2), db.as_slice())]);
+    assert_eq!(slots.holders("db").len(), 1);
+    assert_eq!(woken(&mut receiver), [other]);
+    slots.settle(place(1).0, []);
+    assert!(slots.holders("db").is_empty());
+}
