@@ -46,10 +46,10 @@ fn global_limits_are_kept_by_the_host() {
     );
 }
 
-/// Over all flow runs, and told as the reason of whoever waits.
+/// Over all flow runs, also after a crash, and told as the reason of whoever waits.
 #[test]
 fn a_limited_tag_lets_so_many_task_runs_on() {
-    let host = host();
+    let mut host = host();
     let stock = Stock::of(&host);
     has(
         &stock.says(&["concurrency-limit", "create", "desk", "1"]),
@@ -62,6 +62,18 @@ fn a_limited_tag_lets_so_many_task_runs_on() {
     assert_eq!(waits["reason"], "tag desk: 1 of 1 task runs are under way");
     let limit = stock.json(&["concurrency-limit", "inspect", "desk"]);
     assert_eq!(limit["active_slots"], json!([asked["id"]]), "{limit}");
+
+    host.kill();
+    host.serve();
+    let stock = Stock::of(&host);
+    let (_, limit) = host.get("/concurrency_limits/tag/desk");
+    assert_eq!(limit["active_slots"], json!([asked["id"]]), "{limit}");
+    let third = host.run("asks/asks_now", &json!({}));
+    let waits = host.wait_task(&third, "ask", |task| task["reason"].is_string());
+    assert_eq!(waits["reason"], "tag desk: 1 of 1 task runs are under way");
+    host.cancel(&third);
+    assert_eq!(host.wait(&third)["state"]["type"], "CANCELLED");
+    assert_eq!(host.task_runs(&second)["ask"]["state"]["type"], "PENDING");
 
     let id = asked["id"].as_str().expect("an id");
     assert_eq!(host.post(&format!("/task_runs/{id}/signal/approve"), &json!({})).0, 200);
