@@ -23,6 +23,7 @@ mod flow_runs;
 mod flows;
 mod graph;
 mod history;
+mod hooks;
 mod keys;
 mod listen;
 mod logs;
@@ -55,10 +56,12 @@ use crate::store::Store;
 
 pub(crate) use audit::shown as show_audit;
 pub use control::Control;
+pub(crate) use definitions::difference as describe_plan;
 pub(crate) use door::key::{digest as key_digest, generate as new_key};
 pub(crate) use door::operator::OperatorKey;
 pub use door::{Door, DoorError};
 use error::Error;
+pub use hooks::Hooks;
 pub(crate) use keys::{check_name as check_key_name, shown as show_key};
 pub use listen::{Patience, serve};
 pub(crate) use plugins::everything as describe_plugins;
@@ -80,6 +83,7 @@ pub struct ApiState {
     broker: Broker,
     settings: Arc<Settings>,
     door: Door,
+    hooks: Hooks,
     readiness: Arc<ArcSwap<Readiness>>,
 }
 
@@ -110,8 +114,15 @@ impl ApiState {
             broker,
             settings,
             door,
+            hooks: Hooks::default(),
             readiness: Arc::new(ArcSwap::from_pointee(Readiness::Ready)),
         }
+    }
+
+    /// With webhooks; else there are none.
+    #[must_use]
+    pub fn with_hooks(self, hooks: Hooks) -> Self {
+        Self { hooks, ..self }
     }
 
     /// What `/ready` says from now on, in every clone.
@@ -138,6 +149,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/ui-settings", get(absent::ui_settings))
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(middleware::map_response(error::in_shape))
         .layer(middleware::from_fn_with_state(door, door::enter))
         .layer(middleware::map_response(admin::name_version))
         .with_state(state)
@@ -169,7 +181,9 @@ fn admin_routes(file_bytes_max: usize) -> Router<ApiState> {
 
 fn definition_routes() -> Router<ApiState> {
     Router::new()
+        .route("/definitions", get(definitions::read))
         .route("/definitions/problems", get(definitions::problems))
+        .route("/definitions/apply", post(definitions::apply))
         .route("/flows/filter", post(flows::filter))
         .route("/flows/count", post(flows::count))
         .route("/flows/paginate", post(flows::paginate))
@@ -204,6 +218,7 @@ fn definition_routes() -> Router<ApiState> {
             "/deployments/{id}/schedules/{schedule}",
             axum::routing::patch(schedules::update).delete(schedules::refuse),
         )
+        .route("/hooks/{name}", post(hooks::receive))
         .route("/schedules/preview", post(schedules::try_out))
         .route("/deployments/name/{flow}/{deployment}", get(deployments::read_by_name))
         .route("/deployments/{id}/create_flow_run", post(create::create_flow_run))

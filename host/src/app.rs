@@ -8,6 +8,7 @@ mod definitions;
 mod drive;
 pub(crate) mod kinds;
 mod retention;
+mod secret;
 mod shutdown;
 mod worker;
 
@@ -20,7 +21,7 @@ use grepx_celery::queue::QueueLayout;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::api::{self, ApiState, Door, Patience, Readiness};
+use crate::api::{self, ApiState, Door, Hooks, Patience, Readiness};
 use crate::broker::{Broker, ConnectionSettings};
 use crate::config::{self, Settings};
 use crate::definitions::Catalog;
@@ -46,6 +47,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         address: Some(format!("http://{address}")),
         ..store_settings(&settings)
     })?;
+    let hooks = Hooks::new(&settings, &secret::of_hooks(&settings)?)?;
     let door = Door::open(&opened.store, &settings, address).await?;
     let operator_file = door.hand_out(&settings.store.dir)?;
     tell_permissions(&settings);
@@ -93,7 +95,8 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         broker.clone(),
         settings.clone(),
         door,
-    );
+    )
+    .with_hooks(hooks);
     let stop = shutdown::Stop::listen()?;
     let router = api::router(state.clone());
     let patience = Patience::from(&settings.server);

@@ -19,6 +19,7 @@ use crate::yaml::Mistakes;
 mod database_url;
 mod environment;
 mod grants;
+mod hooks;
 mod load;
 mod mask;
 mod resolve;
@@ -26,6 +27,7 @@ mod shape;
 
 pub use database_url::{DatabaseUrlError, sqlite_path};
 pub use grants::{Grants, HttpGrant, SecretGrant};
+pub use hooks::{Hook, HookAction, HookSignature, SignatureEncoding, SignatureFormat};
 pub use load::{CONFIG_FILE_DEFAULT, ENV_FILE_NAME, Options};
 pub use mask::mask_url;
 
@@ -44,6 +46,8 @@ pub struct Settings {
     pub connections: BTreeMap<String, Connection>,
     /// Where the value of each secret is; read when plugins start.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// By name: what requests of other systems start.
+    pub hooks: BTreeMap<String, Hook>,
     pub scheduler: Scheduler,
     pub retention: Retention,
     pub limits: Limits,
@@ -69,6 +73,8 @@ pub struct Prefect {
 pub struct Database {
     /// SQLAlchemy URL of the definitions. `sqlite:///x` is relative to the working directory.
     pub db_url: String,
+    /// Whether requests of admins may write definitions; else the host only reads them.
+    pub api_apply: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -353,6 +359,7 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database")
             .field("db_url", &mask_url(&self.db_url))
+            .field("api_apply", &self.api_apply)
             .finish()
     }
 }

@@ -1,9 +1,9 @@
-//! The expressions of `inputs`, `run_if` and `for_each`: minijinja, and nothing but values in and a
-//! value out.
+//! The expressions of `inputs`, `run_if`, `for_each` and of webhooks: minijinja, and nothing but
+//! values in and a value out.
 //!
-//! They know five names: `results.<task>`, `params`, `run`, `task` and `item`. `results` is never
-//! used as a whole, so what an expression needs is known before it runs and can be checked when
-//! the definitions load.
+//! Those of tasks know five names: `results.<task>`, `params`, `run`, `task` and `item`. `results`
+//! is never used as a whole, so what an expression needs is known before it runs and can be checked
+//! when the definitions load. Those of webhooks know `body`, `headers` and `query`.
 //!
 //! Absent on purpose: templates, includes, files, the clock, randomness. Every evaluation has a
 //! step limit and its value a size limit.
@@ -18,7 +18,9 @@ use serde_json::{Map, Number, Value};
 
 mod references;
 
-/// Names that an expression may use.
+/// Names that an expression of a webhook may use.
+pub const HOOK_NAMES: [&str; 3] = ["body", "headers", "query"];
+/// Names that an expression of a task may use.
 pub const NAMES: [&str; 5] = ["results", "params", "run", "task", "item"];
 /// Instructions of one evaluation at most.
 const FUEL: u64 = 1_000_000;
@@ -63,10 +65,12 @@ pub struct Context<'a> {
 pub enum ExpressionError {
     #[error("the expression {source_text:?} is not valid: {reason}")]
     Syntax { source_text: String, reason: String },
-    #[error(
-        "the expression {source_text:?} uses {name:?}, which is not known here; known are results.<task>, params, run, task and item"
-    )]
-    UnknownName { source_text: String, name: String },
+    #[error("the expression {source_text:?} uses {name:?}, which is not known here; known are {known}")]
+    UnknownName {
+        source_text: String,
+        name: String,
+        known: &'static str,
+    },
     #[error(
         "the expression {source_text:?} uses results as a whole; name one task, as in results.some_task or results[\"some-task\"]"
     )]
@@ -91,6 +95,16 @@ impl Expression {
     /// # Errors
     /// When `source` is no expression, or uses other names than [`NAMES`].
     pub fn compile(source: &str) -> Result<Self, ExpressionError> {
+        Self::over(source, &NAMES, "results.<task>, params, run, task and item")
+    }
+
+    /// # Errors
+    /// When `source` is no expression, or uses other names than [`HOOK_NAMES`].
+    pub fn compile_for_hook(source: &str) -> Result<Self, ExpressionError> {
+        Self::over(source, &HOOK_NAMES, "body, headers and query")
+    }
+
+    fn over(source: &str, all: &[&'static str], known: &'static str) -> Result<Self, ExpressionError> {
         let source_text = || crate::yaml::excerpt(source);
         if source.len() > SOURCE_BYTES_MAX {
             return Err(ExpressionError::TooLong {
@@ -108,15 +122,16 @@ impl Expression {
         let mut used: Vec<String> = compiled.undeclared_variables(false).into_iter().collect();
         used.sort();
         for name in used {
-            match NAMES.iter().find(|known| **known == name) {
-                Some(known) => {
-                    names.insert(*known);
+            match all.iter().find(|one| **one == name) {
+                Some(one) => {
+                    names.insert(*one);
                 }
                 None if ENVIRONMENT.globals().any(|(global, _)| global == name) => {}
                 None => {
                     return Err(ExpressionError::UnknownName {
                         source_text: source_text(),
                         name,
+                        known,
                     });
                 }
             }
@@ -143,7 +158,7 @@ impl Expression {
         &self.references
     }
 
-    /// Whether it uses one of [`NAMES`].
+    /// Whether it uses one of its names.
     #[must_use]
     pub fn uses(&self, name: &str) -> bool {
         self.names.contains(name)
@@ -166,13 +181,27 @@ impl Expression {
                 .filter(|name| self.uses(name))
                 .filter_map(|name| Some((*name, self.scope(name, context, &results)?))),
         );
+        self.eval_in(scope, &results)
+    }
+
+    /// The value over what came with a request, by [`HOOK_NAMES`].
+    ///
+    /// # Errors
+    /// As [`Expression::eval`].
+    pub fn eval_for_hook(&self, request: &[(&'static str, Value)]) -> Result<Value, ExpressionError> {
+        let used = request.iter().filter(|(name, _)| self.uses(name));
+        let scope = minijinja::Value::from_pairs(used.map(|(name, value)| (*name, json_value(value))));
+        self.eval_in(scope, &[])
+    }
+
+    fn eval_in(&self, scope: minijinja::Value, results: &[(String, Value)]) -> Result<Value, ExpressionError> {
         let value = self
             .compiled
             .eval(scope)
-            .map_err(|error| self.failure(&error, &results))?;
+            .map_err(|error| self.failure(&error, results))?;
         if value.is_undefined() {
             let reason = self
-                .missing_result(&results)
+                .missing_result(results)
                 .unwrap_or_else(|| "it names something that is not there".to_owned());
             return Err(self.failed(reason));
         }
@@ -189,7 +218,19 @@ impl Expression {
     /// # Errors
     /// As [`Expression::eval`], and for any other value.
     pub fn eval_bool(&self, context: &Context<'_>) -> Result<bool, ExpressionError> {
-        match self.eval(context)? {
+        self.flag(self.eval(context)?)
+    }
+
+    /// The value of a webhook's condition, as [`Expression::eval_bool`].
+    ///
+    /// # Errors
+    /// As [`Expression::eval`], and for any other value.
+    pub fn eval_bool_for_hook(&self, request: &[(&'static str, Value)]) -> Result<bool, ExpressionError> {
+        self.flag(self.eval_for_hook(request)?)
+    }
+
+    fn flag(&self, value: Value) -> Result<bool, ExpressionError> {
+        match value {
             Value::Bool(flag) => Ok(flag),
             other => Err(self.wrong_type("true or false; compare explicitly, as in x == 1", &other)),
         }
@@ -246,7 +287,7 @@ impl Expression {
         }
     }
 
-    fn wrong_type(&self, expected: &'static str, found: &Value) -> ExpressionError {
+    pub(crate) fn wrong_type(&self, expected: &'static str, found: &Value) -> ExpressionError {
         ExpressionError::Type {
             source_text: self.excerpt(),
             expected,

@@ -38,6 +38,8 @@ impl Outcome {
 pub struct HostBuilder {
     flows: String,
     config: String,
+    /// Settings below `database`, beside its URL.
+    database: &'static str,
     /// Settings below `plugins`, when the host has a plugin folder of its own.
     plugins: Option<String>,
 }
@@ -48,6 +50,13 @@ impl HostBuilder {
     pub fn config(mut self, yaml: &str) -> Self {
         self.config.push_str(yaml);
         self.config.push('\n');
+        self
+    }
+
+    /// Definitions may be written by requests.
+    #[must_use]
+    pub fn api_apply(mut self) -> Self {
+        self.database = "  api_apply: true\n";
         self
     }
 
@@ -90,8 +99,9 @@ impl HostBuilder {
             copy_plugins(&shipped, &dir);
         }
         let config = format!(
-            "database:\n  db_url: sqlite:///{}\nstore:\n  dir: {}\nplugins:\n  dir: {}\n  cache_dir: {}\n  key_file: {}\n{}{}",
+            "database:\n  db_url: sqlite:///{}\n{}store:\n  dir: {}\nplugins:\n  dir: {}\n  cache_dir: {}\n  key_file: {}\n{}{}",
             at.join("grepx-master.db").display(),
+            self.database,
             at.join("state").display(),
             dir.display(),
             // Compiled code is shared by all tests, as it would be by all starts of a host.
@@ -148,6 +158,7 @@ impl Host {
         HostBuilder {
             flows: flows.to_owned(),
             config: String::new(),
+            database: "",
             plugins: None,
         }
     }
@@ -192,6 +203,19 @@ impl Host {
     pub fn post_bytes(&self, path: &str, body: &[u8]) -> (u16, Value) {
         let answer = self.agent.post(format!("{}{path}", self.url)).send(body);
         read(answer)
+    }
+
+    /// Posts a text with these headers.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    #[must_use]
+    pub fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+        let mut request = self.agent.post(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(request.send(body))
     }
 
     /// Every fact of a run as the run database keeps it, in order.

@@ -141,3 +141,41 @@ fn apply_shows_what_it_would_change_and_touches_nothing_else() {
         .expect("a count");
     assert_eq!((flows, described), (2, 1));
 }
+
+#[test]
+fn a_host_that_is_opened_takes_definitions_from_requests() {
+    let host = Host::with(FLOWS).api_apply().start();
+    let more = "prefect_tasks: [{name: task, flow_name: flow, task_kind: transform, task_config: {program: '7'}}]";
+    let (status, dry) = host.post_bytes("/definitions/apply?dry_run=true", more.as_bytes());
+    assert_eq!((status, &dry["changes"][0]["name"]), (200, &json!("task")), "{dry}");
+    let (status, done) = host.post_bytes("/definitions/apply", more.as_bytes());
+    assert_eq!((status, &done["dry_run"]), (200, &json!(false)), "{done}");
+    wait_for("the new definition", || {
+        let (_, all) = host.get("/definitions");
+        let flows = all["flows"].as_array()?;
+        let flow = flows.iter().find(|one| one["name"] == "flow")?;
+        (flow["tasks"][0]["config"]["program"] == "7").then_some(())
+    });
+    assert_eq!(result(&host, "flow/deployment", "task"), json!(7));
+    let rows = host.cli(&["audit", "ls", "--json"]).success().json();
+    let rows = rows.as_array().expect("a list");
+    assert!(
+        rows.iter().any(|row| row["note"] == "applied: 1 changed, 0 unchanged"),
+        "{rows:?}"
+    );
+}
+
+#[test]
+fn a_host_is_read_only_unless_it_is_opened() {
+    let host = Host::with(FLOWS).start();
+    let before = std::fs::read(host.database()).expect("the database");
+    let (status, answer) = host.post_bytes("/definitions/apply", b"prefect_flows: [{name: new}]");
+    assert_eq!(status, 409);
+    assert!(
+        answer["detail"]
+            .as_str()
+            .is_some_and(|text| text.contains("database.api_apply")),
+        "{answer}"
+    );
+    assert_eq!(std::fs::read(host.database()).expect("the database"), before);
+}

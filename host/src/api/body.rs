@@ -78,6 +78,11 @@ fn unread(rejection: &BytesRejection) -> Error {
     }
 }
 
+/// The body as bytes, whatever it says it is.
+pub(super) fn raw(bytes: Result<Bytes, BytesRejection>) -> Result<Bytes, Error> {
+    bytes.map_err(|rejection| unread(&rejection))
+}
+
 impl Body {
     /// As it came, whatever it is.
     pub(super) fn into_json(self) -> Value {

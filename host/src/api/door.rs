@@ -188,6 +188,8 @@ impl Door {
             }
         };
         if rule.is_some_and(|rule| rule.scope.is_none()) {
+            // Also what needs no key is not for pages of strangers to start.
+            self.0.names.check_page(request).map_err(Error::Forbidden)?;
             let visitor = self.anyone();
             return Ok(Pass { visitor, rule });
         }
@@ -206,7 +208,10 @@ impl Door {
             )));
         }
         match found {
-            Found::OtherMethod => Err(super::not_ours(request.method(), request.uri().path())),
+            Found::OtherMethod => Err(Error::OtherMethod {
+                message: format!("{} is not a method of {}", request.method(), request.uri().path()),
+                allow: access::methods(matched),
+            }),
             _ => Ok(Pass { visitor, rule }),
         }
     }

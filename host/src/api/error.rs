@@ -18,6 +18,9 @@ pub(crate) enum Error {
     /// Prefect's answer to what is too large to be shown.
     #[error("{0}")]
     BadRequest(String),
+    /// The place is there, by other methods (RFC 9110, 15.5.6).
+    #[error("{message}")]
+    OtherMethod { message: String, allow: String },
     /// The request is understood and cannot be carried out.
     #[error("{0}")]
     Conflict(String),
@@ -60,11 +63,15 @@ pub(crate) enum Error {
 /// Seconds after which an unavailable server may be asked again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// Of axum's own words, which quote a request.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+
 impl Error {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::OtherMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -98,6 +105,11 @@ impl IntoResponse for Error {
         match &self {
             Self::Unavailable(_) => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+            }
+            Self::OtherMethod { allow, .. } => {
+                if let Ok(allow) = HeaderValue::from_str(allow) {
+                    headers.insert(header::ALLOW, allow);
+                }
             }
             Self::TooMany { wait, .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
@@ -141,6 +153,24 @@ impl From<store::Error> for Error {
             _ => Self::Store(error),
         }
     }
+}
+
+/// What axum refuses of a path or a query is a text; clients read `detail`, and 422 for what is not
+/// understood, wherever in the request it stands.
+pub(crate) async fn in_shape(response: Response) -> Response {
+    let is_text = |response: &Response| {
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"))
+    };
+    if !response.status().is_client_error() || !is_text(&response) {
+        return response;
+    }
+    let bytes = axum::body::to_bytes(response.into_body(), REFUSAL_BYTES_MAX).await;
+    let text = bytes.map_or_else(
+        |_| "the request is not understood".into(),
+        |bytes| String::from_utf8_lossy(&bytes).into_owned(),
+    );
+    Error::Invalid(text).into_response()
 }
 
 /// Without the rejections of the engine, which are answers and no errors where they can occur.

@@ -249,12 +249,7 @@ pub(super) async fn try_out(State(state): State<ApiState>, body: Body) -> Result
 
 fn tried(state: &ApiState, fields: &mut Fields<'_>) -> Option<Tried> {
     if let Some(name) = fields.value::<String>("deployment") {
-        let own = name.rsplit('/').next().unwrap_or(&name);
-        let catalog = state.catalog.load();
-        let found = catalog
-            .deployment(own)
-            .filter(|one| !name.contains('/') || name == format!("{}/{own}", one.flow.name));
-        return match found {
+        return match state.catalog.load().deployment_named(&name) {
             Some(deployment) => Some(Tried::Deployment(deployment.clone())),
             None => {
                 fields.fault(Some("deployment"), "value_error", "there is no such deployment");

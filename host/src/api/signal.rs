@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use grepx_engine::TaskRunId;
 use serde_json::Value;
 
 use super::body::Body;
@@ -19,19 +20,25 @@ pub(super) async fn signal(
     Path((id, name)): Path<(String, String)>,
     body: Body,
 ) -> Result<Json<Value>, Error> {
-    let id = task_runs::id_of(&id)?;
-    check_name(&name)?;
+    let id = bring(&state, &id, name, &body.into_json()).await?;
     let found = task_runs::row(&state, id).await?;
+    Ok(Json(wire::task_run(&found)))
+}
+
+/// Returns when the signal is on disk.
+pub(super) async fn bring(state: &ApiState, id: &str, name: String, payload: &Value) -> Result<TaskRunId, Error> {
+    let id = task_runs::id_of(id)?;
+    check_name(&name)?;
+    let found = task_runs::row(state, id).await?;
     if found.state.state_type.is_terminal() {
         return Err(Error::Conflict(format!(
             "Task run {} has ended ({}) and takes no signals",
             found.name, found.state.name
         )));
     }
-    let payload = grepx_engine::Json::from(&body.into_json());
+    let payload = grepx_engine::Json::from(payload);
     state.runner.signal(found.run, found.node, name, payload).await?;
-    let found = task_runs::row(&state, id).await?;
-    Ok(Json(wire::task_run(&found)))
+    Ok(id)
 }
 
 /// Names with a colon are the host's own.

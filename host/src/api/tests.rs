@@ -8,7 +8,9 @@ use super::Readiness;
 use crate::runner;
 
 mod contract;
+mod definitions;
 mod door;
+mod hooks;
 mod world;
 
 use world::World;
@@ -68,6 +70,16 @@ async fn what_is_not_there_is_404_with_a_sentence() {
         StatusCode::NOT_FOUND,
         "the deployment is of another flow"
     );
+}
+
+#[tokio::test]
+async fn another_method_is_told_which_there_are() {
+    let world = World::new().await;
+    let answer = world.ask("PUT", "/api/work_pools/pool", &[], Value::Null).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.headers["allow"], "GET, PATCH");
+    let named = answer.body["detail"].as_str().expect("a text").to_owned();
+    assert!(named.contains("PUT is not a method of /api/work_pools/pool"), "{named}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::store::{FlowRun, LogLine, StoredState, TaskRun};
 mod definitions;
 mod limits;
 
-pub(super) use definitions::{deployment, flow, pool, queue};
+pub(super) use definitions::{deployment, flow, flow_with_tasks, pool, pool_with_queues, queue};
 pub(super) use limits::{brief_limit, limit, tag_limit};
 
 pub(super) fn flow_run(one: &FlowRun) -> Value {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::config::{self, SecretSource, Settings};
+use crate::config::{self, Settings};
 use crate::definitions::{KindProblem, Kinds};
 use crate::plugins::{self, Grants, HostPattern, HttpGrant, PluginSettings, Plugins, Role, SecretGrant, Secrets};
 use crate::runner;
@@ -176,19 +176,9 @@ fn secrets(settings: &Settings) -> anyhow::Result<Secrets> {
     };
     let mut secrets = Secrets::default();
     for (name, source) in settings.secrets.iter().filter(|(name, _)| granted(name)) {
-        let value = match source {
-            SecretSource::Variable { value: Some(value), .. } => value.0.clone(),
-            SecretSource::Variable { name: variable, .. } => anyhow::bail!(
-                "secrets.{name}: the environment variable {variable} is not set; set it, or take the secret's grants away"
-            ),
-            SecretSource::File(path) => {
-                let text = std::fs::read_to_string(path);
-                let text =
-                    text.with_context(|| format!("secrets.{name}: the file {} cannot be read", path.display()))?;
-                text.trim_end_matches(['\r', '\n']).to_owned()
-            }
-        };
-        secrets.insert(name, value).map_err(anyhow::Error::msg)?;
+        secrets
+            .insert(name, super::secret::value(name, source)?)
+            .map_err(anyhow::Error::msg)?;
     }
     Ok(secrets)
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::yaml::{Mistake, Mistakes};
 
+mod hooks;
 mod retention;
 mod server;
 
@@ -73,6 +74,7 @@ impl<'a> Resolver<'a> {
             },
         };
         let connections = self.connections();
+        let secrets = self.secrets();
         Settings {
             file: self.file.to_owned(),
             plugins: self.plugins(&store.dir, &connections),
@@ -82,7 +84,8 @@ impl<'a> Resolver<'a> {
             server,
             store,
             connections,
-            secrets: self.secrets(),
+            hooks: self.hooks(&secrets),
+            secrets,
             scheduler: Scheduler {
                 enabled: self.flag(&["scheduler", "enabled"], true),
                 definitions_poll: Duration::from_millis(self.integer(&["scheduler", "definitions_poll_ms"], 500)),
@@ -115,7 +118,10 @@ impl<'a> Resolver<'a> {
         } else if let Err(error) = super::sqlite_path(&db_url) {
             self.mistake(&path, error.to_string());
         }
-        Database { db_url }
+        Database {
+            db_url,
+            api_apply: self.flag(&["database", "api_apply"], false),
+        }
     }
 
     fn limits(&mut self) -> Limits {

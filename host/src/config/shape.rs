@@ -44,6 +44,8 @@ const MILLISECONDS: &Shape = &Integer {
     max: 86_400_000,
 };
 const BYTES: &Shape = &Integer { min: 1, max: 4 << 30 };
+/// Of what strangers may send.
+const HOOK_BYTES_MAX: u64 = 25 << 20;
 const COUNT: &Shape = &Integer {
     min: 1,
     max: 100_000_000,
@@ -71,6 +73,36 @@ const PLUGIN_LIMITS: &Shape = &Section(&[
 
 const SECRET: &Shape = &Section(&[("env", &Text), ("file", &Text)]);
 
+const HOOK: &Shape = &Section(&[
+    ("deployment", &Text),
+    ("parameters", &Each(&Text)),
+    (
+        "signal",
+        &Section(&[("task_run", &Text), ("name", &Text), ("payload", &Text)]),
+    ),
+    ("secret", &Text),
+    ("unsigned", &Flag),
+    (
+        "signature",
+        &Section(&[
+            ("format", &Word(&["body", "timestamped"])),
+            ("header", &Text),
+            ("prefix", &Text),
+            ("encoding", &Word(&["hex", "base64"])),
+            ("tolerance_seconds", PATIENCE),
+        ]),
+    ),
+    ("condition", &Text),
+    ("idempotency_key", &Text),
+    (
+        "body_bytes",
+        &Integer {
+            min: 1,
+            max: HOOK_BYTES_MAX,
+        },
+    ),
+]);
+
 const CONNECTION: &Shape = &Section(&[
     ("broker_url", &Text),
     ("result_backend", &Text),
@@ -90,7 +122,7 @@ const CONNECTION: &Shape = &Section(&[
 pub(super) const ROOT: &Shape = &Section(&[
     ("app", &Section(&[("name", &Text), ("version", &Text)])),
     ("prefect", &Section(&[("api_url", &Text), ("home", &Text)])),
-    ("database", &Section(&[("db_url", &Text)])),
+    ("database", &Section(&[("db_url", &Text), ("api_apply", &Flag)])),
     ("celery", CONNECTION),
     (
         "server",
@@ -133,6 +165,7 @@ pub(super) const ROOT: &Shape = &Section(&[
     ),
     ("connections", &Each(CONNECTION)),
     ("secrets", &Each(SECRET)),
+    ("hooks", &Each(HOOK)),
     (
         "scheduler",
         &Section(&[

@@ -278,3 +278,40 @@ fn the_password_of_a_database_that_is_not_known_is_not_told() {
     let told = mistakes("database: {db_url: 'mysql://user:hunter2@db/x'}\n", &[]);
     assert!(told.contains("mysql://user:****@db/x"), "{told}");
 }
+
+#[test]
+fn hooks_are_checked_when_the_file_is_read() {
+    let text = format!(
+        "{DB}secrets: {{shared: {{env: X}}}}\nhooks:
+  good: {{deployment: f/d, secret: shared, parameters: {{n: body.n}}, condition: body.n > 1}}
+  nobody: {{deployment: f/d}}
+  both: {{deployment: f/d, unsigned: true, signal: {{task_run: body.id, name: \"'approve'\"}}}}
+  torn: {{deployment: f/d, unsigned: true, secret: shared}}
+  misspelt: {{deployment: f/d, secret: sharde, signature: {{header: \"X Sig\"}}}}
+  odd: {{deployment: f/d, unsigned: true, parameters: {{n: params.n, m: 1 +}}}}
+  idle: {{unsigned: true, signal: {{task_run: body.id}}}}
+  'a/b': {{deployment: f/d, unsigned: true, body_bytes: 0}}
+"
+    );
+    insta::assert_snapshot!(mistakes(&text, &[]));
+    let good = text.lines().take(4).collect::<Vec<_>>().join("\n");
+    let settings = load(&good, &[]);
+    let hook = &settings.hooks["good"];
+    let signature = hook.signature.as_ref().expect("signed");
+    assert_eq!(
+        (signature.header.as_str(), signature.prefix.as_str()),
+        ("x-hub-signature-256", "sha256=")
+    );
+    assert_eq!(hook.body_bytes, 1 << 20);
+}
+
+#[test]
+fn hooks_of_the_guide_are_read() {
+    let push = load(include_str!("../../../tests/fixtures/guide/hooks.yaml"), &[]);
+    let HookAction::Run { deployment, parameters } = &push.hooks["github-push"].action else {
+        panic!("it starts a run");
+    };
+    assert_eq!((deployment.as_str(), parameters.len()), ("build/build_nightly", 2));
+    let signal = load(include_str!("../../../tests/fixtures/guide/hook-signal.yaml"), &[]);
+    assert!(matches!(signal.hooks["decision"].action, HookAction::Signal { .. }));
+}

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params_from_iter};
 use serde_json::Value;
 
 use super::plan::{Change, Plan, plan};
@@ -49,6 +49,28 @@ pub enum ApplyError {
         what: String,
         source: rusqlite::Error,
     },
+}
+
+impl ApplyError {
+    /// Another program holds the database for longer than it is waited for.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+
+    /// This process may not write the file.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        let refused = [ErrorCode::ReadOnly, ErrorCode::CannotOpen, ErrorCode::PermissionDenied];
+        self.code().is_some_and(|code| refused.contains(&code))
+    }
+
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Write { source, .. } => source.sqlite_error_code(),
+            _ => None,
+        }
+    }
 }
 
 /// The rows to plan against. With `create`, a missing database has none.

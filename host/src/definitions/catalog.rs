@@ -189,6 +189,14 @@ impl Catalog {
         self.deployments.get(place)
     }
 
+    /// By `flow/deployment`, or by the deployment's own name.
+    #[must_use]
+    pub fn deployment_named(&self, name: &str) -> Option<&Arc<Deployment>> {
+        let own = name.rsplit('/').next().unwrap_or(name);
+        let found = self.deployment(own)?;
+        (!name.contains('/') || name == format!("{}/{own}", found.flow.name)).then_some(found)
+    }
+
     #[must_use]
     pub fn deployment_by_id(&self, id: Uuid) -> Option<&Arc<Deployment>> {
         self.deployments.iter().find(|one| one.id == id)

@@ -92,7 +92,9 @@ pub(crate) const RULES: &[Rule] = &[
     read(GET, "/ui-settings"),
     sees(GET, "/api/admin/settings", Scope::Admin),
     read(GET, "/api/connections"),
+    read(GET, "/api/definitions"),
     read(GET, "/api/definitions/problems"),
+    slow(admin(POST, "/api/definitions/apply")),
 
     read(POST, "/api/flows/filter"),
     read(POST, "/api/flows/count"),
@@ -118,6 +120,9 @@ pub(crate) const RULES: &[Rule] = &[
     read(GET, "/api/deployments/name/{flow}/{deployment}"),
     run(POST, "/api/deployments/{id}/create_flow_run"),
     read(POST, "/api/schedules/preview"),
+    // Its signature is the credential. Not in the audit log: strangers could fill it, and the runs
+    // that hooks start say which hook it was.
+    open(POST, "/api/hooks/{name}"),
 
     read(POST, "/api/flow_runs/filter"),
     read(POST, "/api/flow_runs/count"),
@@ -239,6 +244,12 @@ pub(super) fn find(method: &Method, matched: Option<&str>) -> Found {
     of_route
         .find(|rule| rule.method == method)
         .map_or(Found::OtherMethod, Found::Rule)
+}
+
+/// Those that a route has, as the header Allow lists them.
+pub(super) fn methods(matched: Option<&str>) -> String {
+    let rules = RULES.iter().filter(|rule| matched == Some(rule.route));
+    rules.map(|rule| rule.method).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -59,6 +59,15 @@ impl Names {
         self.check_origin(request.method(), request.headers(), asked.as_deref())
     }
 
+    /// Only the page that asks, under whichever name.
+    pub(super) fn check_page<B>(&self, request: &Request<B>) -> Result<(), String> {
+        let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+        match safe {
+            true => Ok(()),
+            false => self.check_origin(request.method(), request.headers(), asked(request)?.as_deref()),
+        }
+    }
+
     fn check_host(&self, host: &str, strict: bool) -> Result<(), String> {
         let (name, port) = split(host);
         if self.is_allowed(&name, port) || (!self.loopback && !strict) {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use crate::api::{ApiState, Control, Door, router};
+use crate::api::{ApiState, Control, Door, Hooks, router};
 use crate::broker::{Broker, Work, WorkError};
 use crate::config;
 use crate::definitions::{Catalog, Files, KindProblem, Kinds, compile, rows_of};
@@ -26,6 +26,9 @@ use crate::runner::{self, RunRequest, Triggered};
 use crate::store::{self, Commit, Created, LogRow, NewRun, PoolLimits, RunState, Store, TaskRow};
 
 pub(super) const NOW: Timestamp = Timestamp(1_772_366_400_000);
+
+/// The value of `shared`, which hooks may name.
+pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 const DEFINITIONS: &str = r#"
 prefect_work_pools:
@@ -107,6 +110,11 @@ impl World {
 
     /// With more configuration.
     pub(super) async fn with(more: &str) -> Self {
+        Self::with_database("", more).await
+    }
+
+    /// With more configuration below `database`, and at the top.
+    pub(super) async fn with_database(database: &str, more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let opened = Store::open(&store::Settings::new(dir.path())).expect("the store opens");
         let pool = PoolLimits {
@@ -135,7 +143,7 @@ impl World {
             refusal: Mutex::default(),
             signals: Mutex::default(),
         });
-        let settings = Arc::new(settings(dir.path(), more));
+        let settings = Arc::new(settings(dir.path(), database, more));
         let address = "127.0.0.1:4200".parse().expect("an address");
         let door = Door::open(&opened.store, &settings, address).await.expect("it guards");
         let state = ApiState::new(
@@ -144,9 +152,11 @@ impl World {
             Arc::new(ArcSwap::from_pointee(catalog())),
             plugins,
             broker,
-            settings,
+            settings.clone(),
             door,
         );
+        let secrets = [("shared".to_owned(), SECRET.to_owned())].into();
+        let state = state.with_hooks(Hooks::new(&settings, &secrets).expect("the secret is long"));
         Self {
             router: router(state.clone()),
             state,
@@ -158,7 +168,7 @@ impl World {
 
     /// Settings with this beside what has to be there.
     pub(super) fn settings(&self, more: &str) -> config::Settings {
-        settings(self.dir.path(), more)
+        settings(self.dir.path(), "", more)
     }
 
     /// The signals that the runner was given.
@@ -318,10 +328,10 @@ fn catalog() -> Catalog {
     )
 }
 
-fn settings(dir: &Path, more: &str) -> config::Settings {
+fn settings(dir: &Path, database: &str, more: &str) -> config::Settings {
     let file = dir.join("config.yaml");
     let url = format!("sqlite:///{}", dir.join("master.db").display());
-    std::fs::write(&file, format!("database: {{db_url: '{url}'}}\n{more}\n")).expect("written");
+    std::fs::write(&file, format!("database: {{db_url: '{url}', {database}}}\n{more}\n")).expect("written");
     let options = config::Options {
         config: Some(file),
         ..config::Options::default()

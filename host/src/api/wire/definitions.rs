@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::{Value, json};
+use grepx_engine::{Definition, Task};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::definitions::{Deployment, Flow, Overlap, Pool, Queue, ScheduleSpec, ScheduleType, queue_id};
@@ -27,6 +28,47 @@ pub(in crate::api) fn flow(one: &Flow) -> Value {
         "flow_type": one.flow_type,
         "tasks": one.definition.tasks.len(),
         "version": one.digest,
+    })
+}
+
+/// With each task as it is in force: what its row says and the defaults of what it does not say.
+pub(in crate::api) fn flow_with_tasks(one: &Flow) -> Value {
+    let definition = &one.definition;
+    let mut shown = flow(one);
+    shown["parameters"] = Value::Object(one.parameters.clone());
+    shown["parameter_openapi_schema"] = one.parameter_schema();
+    shown["timeout_seconds"] = definition.timeout_ms.map(|ms| ms / 1_000).into();
+    shown["tasks"] = definition.tasks.iter().map(|one| task(definition, one)).collect();
+    shown
+}
+
+fn task(definition: &Definition, one: &Task) -> Value {
+    let upstreams: Vec<&str> = one
+        .upstreams
+        .iter()
+        .map(|upstream| definition.task(*upstream).name.as_str())
+        .collect();
+    let inputs: Map<String, Value> = one
+        .inputs
+        .iter()
+        .map(|(name, expression)| (name.clone(), expression.as_str().into()))
+        .collect();
+    json!({
+        "name": one.name,
+        "description": one.description,
+        "kind": one.kind,
+        "celery_task_name": one.work_name,
+        "args": one.args,
+        "kwargs": one.kwargs,
+        "config": one.config,
+        "tags": one.tags,
+        "depends_on": upstreams,
+        "trigger_rule": one.trigger_rule.as_str(),
+        "run_if": one.run_if,
+        "for_each": one.for_each,
+        "inputs": inputs,
+        "retry_config": one.retry_config,
+        "timeout_seconds": one.timeout_seconds,
     })
 }
 
@@ -173,6 +215,13 @@ pub(in crate::api) fn queue(pool: &Pool, one: &Queue, now: Option<&QueueStatus>)
         "held": now.map(|now| now.held),
         "waiting": now.map(|now| now.waiting),
     })
+}
+
+/// As it is defined, whatever was switched at run time.
+pub(in crate::api) fn pool_with_queues(one: &Pool) -> Value {
+    let mut shown = pool(one, None);
+    shown["queues"] = one.queues.iter().map(|each| queue(one, each, None)).collect();
+    shown
 }
 
 /// The host itself serves every pool, so a pool is ready or paused.

@@ -6,9 +6,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{offline, plugin};
+use crate::api::describe_plan;
 use crate::app::kinds::LoadedKinds;
 use crate::cli::arguments::{Apply, Check, Export, Global};
 use crate::cli::client::load_settings;
@@ -31,7 +32,7 @@ pub(crate) fn apply(global: &Global, arguments: &Apply) -> Done {
         offline::note(&settings, "apply", &names.join(" "));
     }
     if global.json {
-        out::json(&plan_json(&plan, arguments.dry_run));
+        out::json(&describe_plan(&plan, arguments.dry_run));
     } else {
         show(&plan, arguments.dry_run);
     }
@@ -176,34 +177,6 @@ fn show(plan: &Plan, dry_run: bool) {
         ""
     };
     out::line(format!("{counts}{ending}"));
-}
-
-fn plan_json(plan: &Plan, dry_run: bool) -> Value {
-    let changes = plan.changes.iter().map(|change| match change {
-        Change::Insert { table, name, values } => {
-            json!({"change": "insert", "table": table, "name": name, "values": values})
-        }
-        Change::Update {
-            table,
-            name,
-            row_id,
-            fields,
-        } => {
-            let fields = fields.iter().map(|one| json!({"column": one.column, "old": one.old, "new": one.new}));
-            json!({"change": "update", "table": table, "name": name, "row_id": row_id, "fields": fields.collect::<Vec<_>>()})
-        }
-    });
-    let columns = plan
-        .new_columns
-        .iter()
-        .map(|(table, column)| json!({"table": table, "column": column}));
-    json!({
-        "dry_run": dry_run,
-        "new_tables": plan.new_tables,
-        "new_columns": columns.collect::<Vec<_>>(),
-        "changes": changes.collect::<Vec<_>>(),
-        "unchanged": plan.unchanged,
-    })
 }
 
 fn severity(one: Severity) -> &'static str {
