@@ -74,6 +74,11 @@ points! {
     CancelAsked = "cancel.asked",
     CancelTaken = "cancel.taken",
     SignalTaken = "signal.taken",
+    RetryAsked = "retry.asked",
+    // An ended run is read back, and nothing of what is asked is kept.
+    BroughtBack = "retry.brought-back",
+    RetryTaken = "retry.taken",
+    DoneTaken = "done.taken",
     BeforeFire = "schedule.before-fire",
     AfterFire = "schedule.after-fire",
     BeforePlan = "schedule.before-plan",

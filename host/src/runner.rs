@@ -9,6 +9,7 @@
 //! log and everything that is due is dispatched, exactly as after an event.
 
 mod admission;
+mod again;
 mod call;
 mod children;
 mod commits;
@@ -45,6 +46,7 @@ use mail::Mail;
 use shard::Shard;
 use tags::TagSlots;
 
+pub use again::Begin;
 pub use verify::{Difference, Verified, verify};
 
 /// The kind that is asked what follows a failure, unless the settings name another.
@@ -188,6 +190,8 @@ pub enum Error {
     NotLive(FlowRunId),
     #[error(transparent)]
     Rejected(#[from] Rejected),
+    #[error("the flow run has no task {name:?}; its tasks are {tasks}")]
+    NoSuchTask { name: String, tasks: String },
     #[error("the task run does not wait for the signal {name:?} now: {open}")]
     NotAwaited { name: String, open: String },
     #[error("the flow run {0} is being read back from the run store: try again in a moment")]

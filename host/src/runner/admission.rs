@@ -8,6 +8,7 @@ use std::time::Duration;
 use grepx_engine::{Event, FlowRunId, Run};
 use tokio::sync::mpsc;
 
+use crate::failpoint::{self, Point};
 use crate::store::{self, LiveRun, Share, SlotNews};
 
 use super::live::{self, Head, Live};
@@ -88,8 +89,8 @@ pub(crate) async fn reload(world: &World, runner: &Runner, run: FlowRunId) {
         let _ = world.store.drop_sends(Vec::new()).await;
         match read_one(world, run).await {
             Ok(live) => {
-                let live = live.map(Box::new);
-                let _ = runner.post(run, Mail::Reloaded { run, live }).await;
+                let read = Ok(live.filter(|live| !live.run.is_finished()).map(Box::new));
+                let _ = runner.post(run, Mail::Reloaded { run, read }).await;
                 return;
             }
             Err(error) => {
@@ -99,22 +100,18 @@ pub(crate) async fn reload(world: &World, runner: &Runner, run: FlowRunId) {
     }
 }
 
+/// Reads back a run that may have ended, for somebody who wants it to go on.
+pub(crate) async fn bring_back(world: &World, runner: &Runner, run: FlowRunId) {
+    // A barrier: its last commit is made before its log is read.
+    let _ = world.store.drop_sends(Vec::new()).await;
+    let read = read_one(world, run).await.map(|live| live.map(Box::new));
+    failpoint::reach(Point::BroughtBack);
+    let _ = runner.post(run, Mail::Reloaded { run, read }).await;
+}
+
 async fn read_one(world: &World, run: FlowRunId) -> Result<Option<Live>, store::Error> {
-    let Some(found) = world.store.flow_run(run).await? else {
-        return Ok(None);
-    };
-    if found.state.state_type.is_terminal() {
-        return Ok(None);
-    }
-    let Some(definition) = world.store.definition(found.run.definition.clone()).await? else {
-        return Ok(None);
-    };
-    let stored = LiveRun {
-        records: world.store.records(run).await?,
-        definition,
-        run: found.run,
-    };
-    live(&mut HashMap::new(), stored).map(Some)
+    let stored = world.store.stored_run(run).await?;
+    stored.map(|stored| live(&mut HashMap::new(), stored)).transpose()
 }
 
 /// Brings the news of slots to the runs that they are about.

@@ -3,7 +3,7 @@
 
 use grepx_engine::{Call, ErrorClass, Event, NodeId, Step, TaskError, Verdict};
 
-use crate::plugins::{Failure, KeyedOutcome, Role};
+use crate::plugins::{Ctx, Failure, KeyedOutcome, Role};
 
 use super::context::{self, CallLog};
 use super::events::Future;
@@ -82,7 +82,11 @@ fn held(failure: Failure) -> Result<Answer, TaskError> {
 pub(crate) fn judge(world: &World, live: &Live, node: NodeId) -> Option<Future> {
     let (attempt, error, since) = live.run.failure(node)?;
     let error = error.clone();
-    let ctx = context::of_step(live, node, attempt, 0, since);
+    let ctx = Ctx {
+        // A task run that began anew has all of its retries again.
+        attempt: live.run.tries(node, attempt),
+        ..context::of_step(live, node, attempt, 0, since)
+    };
     let config = live.plan.definition.task(node.task).retry_config.clone();
     let (plugins, log) = (world.plugins.clone(), CallLog::new(live.id(), node));
     let policy = world.settings.policy.clone();

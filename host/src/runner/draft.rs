@@ -21,6 +21,7 @@ pub(crate) struct Draft {
     results: Vec<(NodeId, Json)>,
     sends: Vec<NewSend>,
     sends_over: Vec<(NodeId, u32)>,
+    renewed: Vec<NodeId>,
     logs: Vec<LogRow>,
     slot: Option<SlotChange>,
     after: After,
@@ -101,12 +102,22 @@ impl Draft {
             }
             Fact::Paused => self.slot = Some(SlotChange::Release),
             Fact::Finished { .. } => self.after.finished = true,
+            Fact::Reopened { .. } => {
+                self.after.finished = false;
+                self.slot = Some(SlotChange::Release);
+            }
+            Fact::Renewed { nodes } => self.renew(nodes),
+            Fact::MarkedDone {
+                node,
+                result: Some(result),
+                ..
+            } => self.results.push((*node, result.clone())),
             _ => {}
         }
         if let Fact::Succeeded { node, attempt, .. } | Fact::AttemptFailed { node, attempt, .. } = &record.fact {
             self.sends_over.push((*node, *attempt));
         }
-        match node_of(&record.fact) {
+        match record.fact.node() {
             Some(node) => {
                 self.nodes.insert(node);
                 if node.index.is_some() {
@@ -116,6 +127,16 @@ impl Draft {
             None => self.run_changed = true,
         }
         self.facts.push(record.clone());
+    }
+
+    /// What the nodes have left behind goes; their rows are written anew.
+    fn renew(&mut self, nodes: &[NodeId]) {
+        self.results.retain(|(node, _)| !nodes.contains(node));
+        for node in nodes {
+            self.inputs.remove(node);
+            self.nodes.extend([*node, NodeId::task(node.task)]);
+        }
+        self.renewed.extend(nodes);
     }
 
     fn send(&mut self, node: NodeId, attempt: u32, commands: &[grepx_engine::Command], keep: bool) {
@@ -160,6 +181,7 @@ pub(crate) fn take(live: &mut Live) -> (Commit, After) {
         results: draft.results,
         outbox: draft.sends,
         sends_over: draft.sends_over,
+        renewed: draft.renewed,
         logs: draft.logs,
         slot: draft.slot,
         ..Commit::new(live.id())
@@ -170,14 +192,14 @@ pub(crate) fn take(live: &mut Live) -> (Commit, After) {
 fn run_state(live: &Live) -> RunState {
     let run = &live.run;
     let (start_time, end_time) = (run.started_at(), run.ended_at());
-    let until = end_time.unwrap_or_else(crate::clock::now);
     RunState {
         state: run.state(),
         expected_start: None,
         start_time,
         end_time,
-        total_run_time_ms: start_time.map_or(0, |start| until.since_ms(start)),
-        run_count: u32::from(start_time.is_some()),
+        total_run_time_ms: run.run_time_ms(crate::clock::now()),
+        run_count: run.starts(),
+        starts_again: run.starts_again(),
         reason: live.holds.values().next().cloned(),
     }
 }
@@ -216,32 +238,4 @@ pub(crate) fn task_row(live: &Live, node: NodeId, input: Option<&Json>, results:
         input: input.cloned(),
         state,
     })
-}
-
-fn node_of(fact: &Fact) -> Option<NodeId> {
-    match fact {
-        Fact::Skipped { node, .. }
-        | Fact::Mapped { node, .. }
-        | Fact::AttemptStarted { node, .. }
-        | Fact::Suspended { node, .. }
-        | Fact::Outcome { node, .. }
-        | Fact::Succeeded { node, .. }
-        | Fact::AttemptFailed { node, .. }
-        | Fact::StopAsked { node, .. }
-        | Fact::Stopped { node, .. }
-        | Fact::RetryPlanned { node, .. }
-        | Fact::Failed { node, .. }
-        | Fact::Cancelled { node }
-        | Fact::Gathered { node } => Some(*node),
-        Fact::Scheduled { .. }
-        | Fact::Queued
-        | Fact::Late
-        | Fact::Admitted
-        | Fact::Started
-        | Fact::CancelAsked { .. }
-        | Fact::FlowTimedOut { .. }
-        | Fact::Paused
-        | Fact::Resumed
-        | Fact::Finished { .. } => None,
-    }
 }

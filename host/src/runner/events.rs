@@ -238,6 +238,11 @@ impl Live {
                 node,
                 result: Some(result),
                 ..
+            }
+            | Fact::MarkedDone {
+                node,
+                result: Some(result),
+                ..
             } if self.plan.is_used(*node) => {
                 self.results.insert(node.run_id(self.id()), result.clone());
             }
@@ -248,6 +253,7 @@ impl Live {
             | Fact::Skipped { node, .. }
             | Fact::Failed { node, .. }
             | Fact::Stopped { node, .. }
+            | Fact::MarkedDone { node, .. }
             | Fact::RetryPlanned { node, .. } => {
                 self.holds.remove(node);
             }

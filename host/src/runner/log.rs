@@ -8,9 +8,11 @@ use crate::store::LogRow;
 const INFO: u8 = 20;
 const WARNING: u8 = 30;
 const ERROR: u8 = 40;
+/// Task runs that one line names at most.
+const NAMED_MAX: usize = 20;
 
 pub(crate) fn line(run: &Run, record: &Record) -> Option<LogRow> {
-    let (level, message) = of_run(run, &record.fact).or_else(|| of_node(run, record))?;
+    let (level, message) = of_run(run, record).or_else(|| of_node(run, record))?;
     Some(LogRow {
         task_run: node(&record.fact).map(|node| node.run_id(run.id())),
         at: record.at,
@@ -20,8 +22,8 @@ pub(crate) fn line(run: &Run, record: &Record) -> Option<LogRow> {
     })
 }
 
-fn of_run(run: &Run, fact: &Fact) -> Option<(u8, String)> {
-    Some(match fact {
+fn of_run(run: &Run, record: &Record) -> Option<(u8, String)> {
+    Some(match &record.fact {
         Fact::Scheduled { .. } => (INFO, format!("Flow run of {:?} created.", run.definition().flow)),
         Fact::Late => (
             WARNING,
@@ -44,6 +46,14 @@ fn of_run(run: &Run, fact: &Fact) -> Option<(u8, String)> {
                 limit_ms / 1_000
             ),
         ),
+        Fact::Reopened { start_at } => {
+            let wait = match start_at.since_ms(record.at) {
+                0 => String::new(),
+                ms => format!(" It starts in {} s.", ms.div_ceil(1_000)),
+            };
+            (INFO, format!("Flow run goes on after its end.{wait}"))
+        }
+        Fact::Renewed { nodes } => (INFO, format!("These begin anew: {}.", names(run, nodes))),
         Fact::Finished { .. } => {
             let state = run.state();
             let level = match state.name {
@@ -101,6 +111,7 @@ fn of_node(run: &Run, record: &Record) -> Option<(u8, String)> {
             ),
         ),
         Fact::Cancelled { .. } => (WARNING, format!("{name} cancelled.")),
+        Fact::MarkedDone { note, .. } => (WARNING, format!("{name} was marked as done: {note}")),
         _ => return None,
     })
 }
@@ -114,11 +125,25 @@ fn traceback(error: &grepx_engine::TaskError) -> String {
 }
 
 fn name(run: &Run, node: NodeId) -> String {
+    format!("Task run {}", name_of(run, node))
+}
+
+fn name_of(run: &Run, node: NodeId) -> String {
     let task = &run.definition().task(node.task).name;
     match node.index {
-        Some(index) => format!("Task run {task}[{index}]"),
-        None => format!("Task run {task}"),
+        Some(index) => format!("{task}[{index}]"),
+        None => task.clone(),
     }
+}
+
+fn names(run: &Run, nodes: &[NodeId]) -> String {
+    let mut names: Vec<String> = nodes.iter().take(NAMED_MAX).map(|node| name_of(run, *node)).collect();
+    match nodes.len().saturating_sub(NAMED_MAX) {
+        _ if nodes.is_empty() => names.push("none".to_owned()),
+        0 => {}
+        more => names.push(format!("{more} more")),
+    }
+    names.join(", ")
 }
 
 fn node(fact: &Fact) -> Option<NodeId> {
@@ -132,7 +157,8 @@ fn node(fact: &Fact) -> Option<NodeId> {
         | Fact::StopAsked { node, .. }
         | Fact::RetryPlanned { node, .. }
         | Fact::Failed { node, .. }
-        | Fact::Cancelled { node } => Some(*node),
+        | Fact::Cancelled { node }
+        | Fact::MarkedDone { node, .. } => Some(*node),
         _ => None,
     }
 }

@@ -56,9 +56,10 @@ pub(crate) enum Mail {
     Reload {
         run: FlowRunId,
     },
+    /// `None` when there is nothing to go on with.
     Reloaded {
         run: FlowRunId,
-        live: Option<Box<Live>>,
+        read: Result<Option<Box<Live>>, store::Error>,
     },
     /// Why nobody takes the messages of these nodes; `None` when it is not known any more.
     Explained {

@@ -53,7 +53,8 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
     let (world, log) = (world.clone(), CallLog::new(live.id(), node));
     // The instant at which it became ready, so that asking again asks the same.
     let since = live.run.node_state(node)?.since;
-    let ctx = context::of_step(live, node, 1, 0, since);
+    let (round, attempt) = (live.run.round(), live.run.attempts(node) + 1);
+    let ctx = context::of_step(live, node, attempt, 0, since);
     Some(Box::pin(async move {
         let results = match job.read(&world).await {
             Ok(results) => results,
@@ -82,7 +83,7 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
                             limit_ms: limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
                         };
                         let answer = match world.tags.take(place, &task.tags) {
-                            Ok(slot) => Answer::Begin(Event::Prepared { node, prepared }, slot),
+                            Ok(slot) => Answer::Begin(Event::Prepared { node, round, prepared }, slot),
                             Err(reason) => Answer::Hold(reason),
                         };
                         return (answer, log.take());
@@ -93,7 +94,8 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
             }
             Err(error) => Prepared::Invalid(error),
         };
-        (Answer::Event(Event::Prepared { node, prepared }), log.take())
+        let event = Event::Prepared { node, round, prepared };
+        (Answer::Event(event), log.take())
     }))
 }
 

@@ -1,5 +1,7 @@
 //! One shard: the runs that it owns, their mail, their timers.
 
+mod reading;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,7 +19,7 @@ use super::events::{self, Hands};
 use super::live::{Head, Live};
 use super::mail::{Answer, Done, Mail};
 use super::plan::Plan;
-use super::{Error, Runner, Triggered, World, admission, lost, watchdog};
+use super::{Error, Runner, Triggered, World, lost, watchdog};
 
 type Reply = oneshot::Sender<Result<(), Error>>;
 
@@ -129,19 +131,7 @@ impl Shard {
                 }
             }
             Mail::Reload { run } => self.reload(run),
-            Mail::Reloaded { run, live } => {
-                let kept = self.reloading.remove(&run).unwrap_or_default();
-                match live {
-                    Some(live) => {
-                        live.settle_tags(&self.world.tags);
-                        self.adopt(*live);
-                    }
-                    None => self.world.tags.settle(run, []),
-                }
-                for (event, reply) in kept {
-                    self.event(run, event, reply);
-                }
-            }
+            Mail::Reloaded { run, read } => self.reloaded(run, read),
             Mail::Explained { run, node, reason } => self.explained(run, node, reason),
             Mail::Sought(found) => self.sought(&found),
             Mail::Builds { reply } => {
@@ -241,8 +231,14 @@ impl Shard {
             return;
         }
         let Some(live) = self.live.get_mut(&run) else {
+            let being_read = self.reloading.contains_key(&run);
+            let refusal = match event {
+                _ if being_read => Error::ReadBack(run),
+                Event::Retry { .. } | Event::MarkDone { .. } => return self.bring_back(run, event, reply),
+                _ => Error::NotLive(run),
+            };
             if let Some(reply) = reply {
-                let _ = reply.send(Err(Error::NotLive(run)));
+                let _ = reply.send(Err(refusal));
             }
             return;
         };
@@ -372,16 +368,6 @@ impl Shard {
             }
             live.abandon(&self.world.broker);
         }
-    }
-
-    fn reload(&mut self, run: FlowRunId) {
-        self.let_go(run);
-        if self.reloading.contains_key(&run) {
-            return;
-        }
-        self.reloading.insert(run, Vec::new());
-        let (world, runner) = (self.world.clone(), self.runner.clone());
-        crate::task::spawn("reload", async move { admission::reload(&world, &runner, run).await });
     }
 
     /// Sends the commits of all runs that changed, and forgets those that have ended.

@@ -78,6 +78,16 @@ pub(super) fn runs(
     Ok(())
 }
 
+/// One run with its log, ended or not; `None` when there is none, or it is only planned.
+pub(super) fn run(sql: &Connection, run: FlowRunId) -> Result<Option<LiveRun>, Error> {
+    let mut select = sql.prepare_cached(&format!(
+        "SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE r.id = ? AND r.planned = 0"
+    ))?;
+    let mut rows = select.query([rows::blob(&run.0)])?;
+    let found = rows.next()?;
+    found.map(|row| live_run(sql, row, &mut HashMap::new())).transpose()
+}
+
 fn live_run(sql: &Connection, row: &Row<'_>, definitions: &mut HashMap<String, Json>) -> Result<LiveRun, Error> {
     let run = rows::new_run(row)?;
     let definition = match definitions.get(&run.definition) {
@@ -96,7 +106,7 @@ fn live_run(sql: &Connection, row: &Row<'_>, definitions: &mut HashMap<String, J
     })
 }
 
-/// The log of one run, ended or not, in order; `Succeeded` with its result.
+/// The log of one run, ended or not, in order; completions with the result that is kept.
 pub(super) fn records(sql: &Connection, run: FlowRunId) -> Result<Vec<Record>, Error> {
     let mut select = sql.prepare_cached("SELECT seq, at, fact FROM facts WHERE run_id = ? ORDER BY seq")?;
     let mut rows = select.query([rows::blob(&run.0)])?;
@@ -109,7 +119,7 @@ pub(super) fn records(sql: &Connection, run: FlowRunId) -> Result<Vec<Record>, E
         let json = row.get_ref("fact")?.as_str().map_err(rusqlite::Error::from)?;
         let mut fact: Fact =
             serde_json::from_str(json).map_err(|source| unreadable(run, format!("fact {seq}"), Some(source)))?;
-        if let Fact::Succeeded { node, result, .. } = &mut fact {
+        if let Fact::Succeeded { node, result, .. } | Fact::MarkedDone { node, result, .. } = &mut fact {
             *result = reads::result_of(sql, run.0, i64::from(node.task), rows::item(*node))?;
         }
         records.push(Record {

@@ -1,7 +1,7 @@
 //! One [`Commit`] as statements. The JSON is made by the submitter, not by the writer's thread,
 //! which everybody shares.
 
-use grepx_engine::{FlowRunId, State, StateType, TaskRunId, Timestamp};
+use grepx_engine::{FlowRunId, NodeId, State, StateType, TaskRunId, Timestamp};
 use rusqlite::{OptionalExtension, named_params, params};
 
 use super::admission;
@@ -31,6 +31,9 @@ impl Prepared {
         let commit = &self.commit;
         let before = RunBefore::read(writing, commit.run)?;
         self.insert_facts(writing)?;
+        for node in &commit.renewed {
+            renew(writing, commit.run, *node)?;
+        }
         if let Some(state) = &commit.state {
             update_run(writing, commit.run, state, &before)?;
         }
@@ -213,7 +216,8 @@ fn update_run(writing: &Writing<'_>, run: FlowRunId, new: &RunState, before: &Ru
     }
     let mut update = writing.sql.prepare_cached(
         "UPDATE flow_runs SET state_name = :name, state_message = :message, state_since = :since, \
-         states = :states, total_run_time_ms = :total, run_count = :count, reason = :reason WHERE id = :id",
+         states = :states, total_run_time_ms = :total, run_count = :count, starts_again = :again, \
+         reason = :reason WHERE id = :id",
     )?;
     update.execute(named_params! {
         ":name": new.state.name,
@@ -222,6 +226,7 @@ fn update_run(writing: &Writing<'_>, run: FlowRunId, new: &RunState, before: &Ru
         ":states": before.states + i64::from(changed),
         ":total": to_i64(new.total_run_time_ms),
         ":count": new.run_count,
+        ":again": new.starts_again.map(|at| at.0),
         ":reason": new.reason,
         ":id": blob(&run.0),
     })?;
@@ -292,6 +297,28 @@ fn upsert_task(writing: &Writing<'_>, run: FlowRunId, row: &TaskRow, states: i64
         ":bytes": row.result_bytes.map(to_i64),
         ":input": row.input.as_ref().map(|input| bounded(input.as_str())),
     })?;
+    Ok(())
+}
+
+fn renew(writing: &Writing<'_>, run: FlowRunId, node: NodeId) -> Result<(), Error> {
+    let place = params![blob(&run.0), node.task, item(node)];
+    for change in [
+        "DELETE FROM results WHERE run_id = ? AND task = ? AND item = ?",
+        "UPDATE task_runs SET result_bytes = NULL, input = NULL WHERE run_id = ? AND task = ? AND item = ?",
+    ] {
+        writing.sql.prepare_cached(change)?.execute(place)?;
+    }
+    if node.index.is_some() {
+        return Ok(());
+    }
+    for delete in [
+        "DELETE FROM results WHERE run_id = ? AND task = ? AND item >= 0",
+        "DELETE FROM task_runs WHERE run_id = ? AND task = ? AND item >= 0",
+        "DELETE FROM states WHERE run_id = ? AND task = ? AND item >= 0",
+    ] {
+        let mut delete = writing.sql.prepare_cached(delete)?;
+        delete.execute(params![blob(&run.0), node.task])?;
+    }
     Ok(())
 }
 

@@ -110,6 +110,8 @@ pub struct FlowRunFilter {
     pub task_run: Option<Box<TaskRunFilter>>,
     /// Whole filters, joined like the other conditions.
     pub parts: Vec<FlowRunFilter>,
+    /// In the order of the ids, only what comes before this one.
+    pub id_before: Option<FlowRunId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

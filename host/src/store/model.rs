@@ -146,6 +146,9 @@ pub struct Commit {
     pub outbox: Vec<NewSend>,
     /// Attempts that are over: their sends are dropped, except those to `keep`.
     pub sends_over: Vec<(NodeId, u32)>,
+    /// Nodes that begin anew: their results and inputs go, and the items of a task that is named
+    /// itself with all that they had.
+    pub renewed: Vec<NodeId>,
     /// Sends that are done for good, `keep` or not.
     pub sends_done: Vec<SendId>,
     pub logs: Vec<LogRow>,
@@ -163,6 +166,7 @@ impl Commit {
             results: Vec::new(),
             outbox: Vec::new(),
             sends_over: Vec::new(),
+            renewed: Vec::new(),
             sends_done: Vec::new(),
             logs: Vec::new(),
             slot: None,
@@ -180,6 +184,8 @@ pub struct RunState {
     pub end_time: Option<Timestamp>,
     pub total_run_time_ms: u64,
     pub run_count: u32,
+    /// When it starts again after its end; `None` when it does not wait for a time.
+    pub starts_again: Option<Timestamp>,
     /// Why it waits.
     pub reason: Option<String>,
 }

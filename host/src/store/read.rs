@@ -74,6 +74,8 @@ reads! {
     schedules() -> Vec<ScheduleRow> = planned::schedules;
     /// What is switched on or off at run time: deployments (`None`) and their schedules.
     deployment_switches() -> BTreeMap<(uuid::Uuid, Option<uuid::Uuid>), bool> = deployments::switches;
+    /// One run with its log, ended or not, as they stand at one instant; none that is only planned.
+    stored_run(run: FlowRunId) -> Option<super::LiveRun> = boot::run;
     /// The log of one run, ended or not, with results.
     records(run: FlowRunId) -> Vec<Record> = boot::records;
     /// Sends of attempts that are not over, and those to keep, in the order of their ids, after

@@ -26,6 +26,8 @@ pub struct FlowRun {
     pub end_time: Option<Timestamp>,
     pub total_run_time_ms: u64,
     pub run_count: u32,
+    /// When it starts again after its end, while it waits for that time.
+    pub starts_again: Option<Timestamp>,
     /// Why it waits, as the runner put it; see also `reason_for`.
     pub reason: Option<String>,
 }
@@ -246,6 +248,7 @@ pub(super) fn flow_run(row: &Row<'_>) -> Result<FlowRun> {
         end_time: maybe_time(row, "end_time")?,
         total_run_time_ms: number(row, "total_run_time_ms")?,
         run_count: row.get("run_count")?,
+        starts_again: maybe_time(row, "starts_again")?,
         reason: row.get("reason")?,
     })
 }

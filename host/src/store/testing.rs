@@ -92,6 +92,7 @@ pub(super) fn run_state(state_type: StateType, name: &'static str, since: i64) -
         end_time: None,
         total_run_time_ms: 0,
         run_count: 0,
+        starts_again: None,
         reason: None,
     }
 }

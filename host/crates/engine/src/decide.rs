@@ -1,16 +1,18 @@
 //! Chooses facts. Reads the run, never writes it; answers that are late or misplaced are refused
 //! with a reason.
 
+mod again;
+
 use std::sync::Arc;
 
 use crate::agenda::Alarm;
-use crate::run::{Attempt, Mode, NodeState, Phase, Run};
+use crate::run::{Attempt, End, Mode, NodeState, Phase, Run};
 use crate::{
     ErrorClass, Event, Fact, NodeId, Outcome, Prepared, Record, Rejected, RunOutcome, Skip, Step, StopReason,
     TaskError, Timestamp, Verdict,
 };
 
-/// Attempts of one task run at most, whatever its policy says.
+/// Attempts of one task run at most, whatever its policy says; anew when it begins anew.
 pub const ATTEMPTS_MAX: u32 = 1_000;
 
 impl Run {
@@ -47,16 +49,16 @@ impl Run {
     }
 
     fn decide(&self, event: &Event, now: Timestamp) -> Result<Vec<Fact>, Rejected> {
-        if let Phase::Finished(_) = self.phase {
-            return Err(Rejected::Terminal(self.state().name));
-        }
         match event {
+            Event::Retry { what, start_at } => self.retry(*what, *start_at, now),
+            Event::MarkDone { node, note, result } => self.done(*node, note, result, now),
+            _ if self.is_finished() => Err(Rejected::Terminal(self.state().name)),
             Event::Admitted => match self.phase {
                 Phase::Queued { .. } => Ok(vec![Fact::Admitted, Fact::Started]),
                 _ => Err(self.wrong_state("to admit it")),
             },
             Event::Tick => Ok(self.first_due_timer(now).into_iter().collect()),
-            Event::Prepared { node, prepared } => self.prepared(*node, prepared),
+            Event::Prepared { node, round, prepared } => self.prepared(*node, *round, prepared),
             Event::Answered {
                 node,
                 attempt,
@@ -139,10 +141,11 @@ impl Run {
         }
     }
 
-    fn prepared(&self, node: NodeId, prepared: &Prepared) -> Result<Vec<Fact>, Rejected> {
+    fn prepared(&self, node: NodeId, round: u32, prepared: &Prepared) -> Result<Vec<Fact>, Rejected> {
         let known = self.node(node).ok_or(Rejected::UnknownNode(node))?;
-        if !matches!(known.state, NodeState::Ready { .. }) {
-            return Err(self.stale(node, 1, 0));
+        let attempt = known.attempts + 1;
+        if round != self.round || !matches!(known.state, NodeState::Ready { .. }) {
+            return Err(self.stale(node, attempt, 0));
         }
         if !self.may_start(node) {
             return Err(self.wrong_state("to start a task run"));
@@ -158,7 +161,7 @@ impl Run {
             },
             Prepared::Run { input, limit_ms } => Fact::AttemptStarted {
                 node,
-                attempt: 1,
+                attempt,
                 input: Some(input.clone()),
                 limit_ms: *limit_ms,
             },
@@ -239,7 +242,7 @@ impl Run {
             reason,
         };
         Ok(vec![match verdict {
-            Verdict::RetryInMs(_) if attempt >= ATTEMPTS_MAX => {
+            Verdict::RetryInMs(_) if self.tries(node, attempt) >= ATTEMPTS_MAX => {
                 gave_up(format!("the limit of {ATTEMPTS_MAX} attempts is reached"))
             }
             Verdict::RetryInMs(ms) => Fact::RetryPlanned {
@@ -256,17 +259,31 @@ impl Run {
         if let Some(&node) = self.unsettled.first() {
             return Some(self.settle(node));
         }
-        let begun = self.started_at.is_some() || matches!(self.phase, Phase::Stopping { .. });
+        let begun = self.begun_at.is_some() || matches!(self.phase, Phase::Stopping { .. });
         if !begun || self.open > 0 || self.is_finished() {
             return None;
         }
         Some(Fact::Finished {
             outcome: match &self.phase {
                 Phase::Stopping { why, .. } => why.outcome(),
-                _ if self.failed.is_empty() => RunOutcome::Completed,
-                _ => RunOutcome::Failed,
+                _ => self.outcome_of_tasks(),
             },
         })
+    }
+
+    /// A run that has gone on in part may hold tasks that never ran.
+    fn outcome_of_tasks(&self) -> RunOutcome {
+        let any = |is: fn(&End) -> bool| {
+            let mut ends = self.nodes.iter();
+            ends.any(|node| matches!(&node.state, NodeState::Ended(end) if is(end)))
+        };
+        if !self.failed.is_empty() || any(|end| matches!(end, End::Skipped(Skip::UpstreamFailed(_)))) {
+            RunOutcome::Failed
+        } else if any(|end| matches!(end, End::Cancelled)) {
+            RunOutcome::Cancelled
+        } else {
+            RunOutcome::Completed
+        }
     }
 
     fn settle(&self, node: NodeId) -> Fact {

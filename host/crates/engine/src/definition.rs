@@ -186,13 +186,22 @@ impl Definition {
     /// Every task above `task`, nearest first.
     #[must_use]
     pub fn ancestors(&self, task: u32) -> Vec<u32> {
+        self.reach(task, |task| &task.upstreams, |_| true)
+    }
+
+    /// Every task below `task` that is reached through tasks that pass, nearest first.
+    pub(crate) fn descendants(&self, task: u32, passes: impl Fn(u32) -> bool) -> Vec<u32> {
+        self.reach(task, |task| &task.downstreams, passes)
+    }
+
+    fn reach(&self, from: u32, next: impl Fn(&Task) -> &[u32], passes: impl Fn(u32) -> bool) -> Vec<u32> {
         let mut seen = vec![false; self.tasks.len()];
-        let mut queue: VecDeque<u32> = self.task(task).upstreams.iter().copied().collect();
+        let mut queue: VecDeque<u32> = next(self.task(from)).iter().copied().collect();
         let mut found = Vec::new();
-        while let Some(next) = queue.pop_front() {
-            if !std::mem::replace(&mut seen[next as usize], true) {
-                found.push(next);
-                queue.extend(&self.task(next).upstreams);
+        while let Some(at) = queue.pop_front() {
+            if !std::mem::replace(&mut seen[at as usize], true) && passes(at) {
+                found.push(at);
+                queue.extend(next(self.task(at)));
             }
         }
         found

@@ -172,7 +172,7 @@ impl Run {
     #[must_use]
     pub fn has_result(&self, node: NodeId) -> bool {
         self.node(node)
-            .is_some_and(|known| matches!(known.state, NodeState::Ended(crate::run::End::Completed { .. })))
+            .is_some_and(|known| matches!(known.state, NodeState::Ended(crate::run::End::Completed(_))))
     }
 }
 

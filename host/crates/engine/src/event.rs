@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::{Command, Json, NodeId, Outcome, Step, TaskError, Verdict};
+use crate::{Command, Json, NodeId, Outcome, Step, TaskError, Timestamp, Verdict};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -14,6 +14,8 @@ pub enum Event {
     /// `run_if`, `for_each`, `inputs` and the time limit of a ready node have been evaluated.
     Prepared {
         node: NodeId,
+        /// [`crate::Run::round`] when it was evaluated: a run that goes on has other results.
+        round: u32,
         prepared: Prepared,
     },
     /// A call of the kind has returned.
@@ -49,6 +51,31 @@ pub enum Event {
     },
     Pause,
     Resume,
+    /// A run that has ended is to go on, from this time.
+    Retry {
+        what: Retry,
+        start_at: Timestamp,
+    },
+    /// A person says that the node is done, with this result.
+    MarkDone {
+        node: NodeId,
+        note: String,
+        result: Json,
+    },
+}
+
+/// Which task runs of an ended flow run begin anew. The others keep their state and their result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Those that failed or were cancelled, and those that could not run because of them; of a
+    /// `for_each` only such items.
+    Failed,
+    /// All of them.
+    All,
+    /// The task and everything downstream of it.
+    From(u32),
+    /// The task alone.
+    Only(u32),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -79,4 +106,12 @@ pub enum Rejected {
     WrongState { state: &'static str, wanted: &'static str },
     #[error("the flow run has no task run {0}")]
     UnknownNode(NodeId),
+    #[error("no task run failed or was cancelled: name the task to begin with")]
+    NothingFailed,
+    #[error("{task} could not run: {why}. Begin with the task run that did not complete, or mark that one as done")]
+    CannotRun { task: String, why: String },
+    #[error("the task run is done already: it is {0}")]
+    AlreadyDone(&'static str),
+    #[error("{0} runs once for each of its items: mark those as done")]
+    HasItems(String),
 }

@@ -69,7 +69,7 @@ pub enum Fact {
         node: NodeId,
         attempt: u32,
         bytes: u64,
-        /// Kept beside the log; there while the run is live.
+        /// Kept beside the log, until the node begins anew.
         #[serde(skip)]
         result: Option<Json>,
         /// Digest of the build that gave the answer; logs of older hosts have none.
@@ -127,10 +127,28 @@ pub enum Fact {
     Finished {
         outcome: RunOutcome,
     },
+    /// Somebody has asked that the run, which had ended, goes on from `start_at`.
+    Reopened {
+        start_at: Timestamp,
+    },
+    /// These nodes begin anew, as if they had never run; only their attempts keep counting. A task
+    /// with items is named by those of them that do, or by itself when it is mapped again.
+    Renewed {
+        nodes: Vec<NodeId>,
+    },
+    /// A person says that the node is done. An attempt that runs is stopped first.
+    MarkedDone {
+        node: NodeId,
+        note: String,
+        bytes: u64,
+        /// Kept beside the log, as that of `Succeeded`.
+        #[serde(skip)]
+        result: Option<Json>,
+    },
 }
 
 impl Fact {
-    /// The node that it is about; `None` when it is about the whole run.
+    /// The node that it is about; `None` when it is about the whole run, or about many nodes.
     #[must_use]
     pub const fn node(&self) -> Option<NodeId> {
         match self {
@@ -146,7 +164,8 @@ impl Fact {
             | Self::RetryPlanned { node, .. }
             | Self::Failed { node, .. }
             | Self::Cancelled { node }
-            | Self::Gathered { node } => Some(*node),
+            | Self::Gathered { node }
+            | Self::MarkedDone { node, .. } => Some(*node),
             Self::Scheduled { .. }
             | Self::Queued
             | Self::Late
@@ -156,7 +175,9 @@ impl Fact {
             | Self::FlowTimedOut { .. }
             | Self::Paused
             | Self::Resumed
-            | Self::Finished { .. } => None,
+            | Self::Finished { .. }
+            | Self::Reopened { .. }
+            | Self::Renewed { .. } => None,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The only mutation of a run, live and in recovery. Total: every fact that `decide` can choose
 //! folds without failing, and in linear time over the whole run.
 
+mod again;
 mod attempt;
 
 use crate::agenda::{Alarm, Due};
 use crate::rule::{Ruling, rule};
-use crate::run::{End, Items, Mode, Node, NodeState, Phase, Run, Stopping, Waiting};
-use crate::{Fact, Json, NodeId, Record, RunOutcome, Skip, StopReason, TaskError, Timestamp};
+use crate::run::{Done, End, Items, Mode, Node, NodeState, Phase, Run, Stopping, Waiting};
+use crate::{Fact, Json, NodeId, Record, RunOutcome, StopReason, TaskError, Timestamp};
 
 /// Prefect's `PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS`, whose default is 15 s.
 const LATE_AFTER_MS: u64 = 15_000;
@@ -27,7 +28,8 @@ impl Run {
             | Fact::Resumed
             | Fact::CancelAsked { .. }
             | Fact::FlowTimedOut { .. }
-            | Fact::Finished { .. } => self.fold_run(&record.fact, at),
+            | Fact::Finished { .. }
+            | Fact::Reopened { .. } => self.fold_run(&record.fact, at),
             Fact::Skipped { node, why } => self.end(*node, End::Skipped(why.clone()), at),
             Fact::Mapped { node, items } => self.map(*node, items, at),
             Fact::AttemptStarted {
@@ -40,7 +42,7 @@ impl Run {
                 node, suspended, build, ..
             } => self.suspend(*node, suspended, build.as_ref(), at),
             Fact::Outcome { node, key, outcome, .. } => self.arrive(*node, key, outcome, at),
-            Fact::Succeeded { node, bytes, .. } => self.end(*node, End::Completed { bytes: *bytes }, at),
+            Fact::Succeeded { node, bytes, .. } => self.end(*node, completed(*bytes), at),
             Fact::AttemptFailed {
                 node, attempt, error, ..
             } => self.judge(*node, *attempt, error.clone(), at),
@@ -57,6 +59,11 @@ impl Run {
             }
             Fact::Cancelled { node } => self.end(*node, End::Cancelled, at),
             Fact::Gathered { node } => self.gather(*node, at),
+            Fact::Renewed { nodes } => self.renew(nodes, at),
+            Fact::MarkedDone { node, note, bytes, .. } => {
+                let note = Some(note.clone());
+                self.mark_done(*node, Done { bytes: *bytes, note }, at);
+            }
         }
     }
 
@@ -107,6 +114,7 @@ impl Run {
                 self.ended_at = Some(at);
                 Phase::Finished(*outcome)
             }
+            Fact::Reopened { start_at } => self.reopen(*start_at),
             _ => return,
         };
         self.phase = phase;
@@ -133,22 +141,19 @@ impl Run {
     fn start(&mut self, at: Timestamp) {
         self.phase = Phase::Running;
         self.since = at;
-        if self.started_at.is_none() {
-            self.started_at = Some(at);
+        if self.begun_at.is_none() {
+            self.begun_at = Some(at);
+            self.started_at.get_or_insert(at);
+            self.starts += 1;
             if let Some(limit) = self.definition.timeout_ms {
                 self.agenda.arm(at.plus_ms(limit), Alarm::FlowLimit);
             }
-            let definition = self.definition.clone();
-            for (task, _) in (0_u32..)
-                .zip(&definition.tasks)
-                .filter(|(_, task)| task.upstreams.is_empty())
-            {
-                self.consider(NodeId::task(task), at);
-            }
-            return;
         }
         for node in self.node_ids() {
-            self.prepare_again(node);
+            match self.node_mut(node).state {
+                NodeState::Ready { .. } => self.prepare_again(node),
+                _ => self.consider(node, at),
+            }
         }
     }
 
@@ -166,11 +171,11 @@ impl Run {
         if let Phase::Scheduled { start_at } = self.phase {
             self.agenda.disarm(start_at, Alarm::Start);
         }
-        if let (Some(started), Some(limit)) = (self.started_at, self.definition.timeout_ms) {
-            self.agenda.disarm(started.plus_ms(limit), Alarm::FlowLimit);
+        if let (Some(begun), Some(limit)) = (self.begun_at, self.definition.timeout_ms) {
+            self.agenda.disarm(begun.plus_ms(limit), Alarm::FlowLimit);
         }
         let again = matches!(self.phase, Phase::Stopping { .. });
-        let never_began = self.started_at.is_none();
+        let never_began = self.begun_at.is_none();
         self.phase = Phase::Stopping {
             why,
             forced: again || never_began,
@@ -243,8 +248,14 @@ impl Run {
         known.since = at;
         known.started_at = Some(at);
         let open = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        let before = known.items_before.iter().copied().chain(std::iter::repeat(0));
+        let nodes = items.iter().zip(before).map(|(item, attempts)| Node {
+            attempts,
+            attempts_before: attempts,
+            ..Node::new(Some(item.clone()))
+        });
         known.items = Some(Box::new(Items {
-            nodes: items.iter().map(|item| Node::new(Some(item.clone()))).collect(),
+            nodes: nodes.collect(),
             open,
             failed: 0,
             cancelled: 0,
@@ -270,7 +281,7 @@ impl Run {
         } else if items.cancelled > 0 {
             End::Cancelled
         } else {
-            End::Completed { bytes: 0 }
+            completed(0)
         };
         self.end(node, end, at);
     }
@@ -296,7 +307,7 @@ impl Run {
         match end {
             End::Failed { .. } => items.failed += 1,
             End::Cancelled => items.cancelled += 1,
-            End::Completed { .. } | End::Skipped(_) => {}
+            End::Completed(_) | End::Skipped(_) => {}
         }
         if items.open == 0 {
             self.unsettled.insert(parent);
@@ -310,12 +321,7 @@ impl Run {
         }
         let definition = self.definition.clone();
         for &next in &definition.task(task).downstreams {
-            let tally = &mut self.nodes[next as usize].tally;
-            match end {
-                End::Completed { .. } => tally.completed += 1,
-                End::Skipped(Skip::Condition(_) | Skip::Rule(_)) => tally.skipped += 1,
-                End::Failed { .. } | End::Cancelled | End::Skipped(Skip::UpstreamFailed(_)) => tally.failed += 1,
-            }
+            *self.nodes[next as usize].tally.place(end) += 1;
             self.consider(NodeId::task(next), at);
         }
     }
@@ -334,6 +340,21 @@ impl Run {
             NodeState::Active(_) => self.close_attempt(node),
             NodeState::Blocked | NodeState::Mapped | NodeState::Ended(_) => {}
         }
+    }
+}
+
+fn completed(bytes: u64) -> End {
+    End::Completed(Done { bytes, note: None })
+}
+
+impl Node {
+    /// As if it had never run; its attempts keep counting.
+    fn begin_anew(&mut self, at: Timestamp) {
+        self.state = NodeState::Blocked;
+        self.since = at;
+        self.started_at = None;
+        self.attempts_before = self.attempts;
+        self.limit_ms = None;
     }
 }
 

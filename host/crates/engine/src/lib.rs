@@ -24,7 +24,7 @@ pub use agenda::{Due, Mark};
 pub use decide::ATTEMPTS_MAX;
 pub use definition::{Definition, InvalidDefinition, TASKS_MAX, Task, TriggerRule};
 pub use due::Call;
-pub use event::{Event, Prepared, Rejected};
+pub use event::{Event, Prepared, Rejected, Retry};
 pub use fact::{Fact, Record, RunOutcome, Skip};
 pub use ids::{FlowRunId, NodeId, TaskRunId};
 pub use json::{Bytes, Json};

@@ -18,7 +18,15 @@ pub struct Run {
     pub(crate) phase: Phase,
     pub(crate) since: Timestamp,
     pub(crate) started_at: Option<Timestamp>,
+    /// Of the present round; `None` until it has started.
+    pub(crate) begun_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
+    /// How often it has been reopened.
+    pub(crate) round: u32,
+    /// Rounds that have started.
+    pub(crate) starts: u32,
+    /// How long earlier rounds took.
+    pub(crate) ran_ms: u64,
     pub(crate) nodes: Vec<Node>,
     /// Tasks that have not ended.
     pub(crate) open: u32,
@@ -63,13 +71,17 @@ pub(crate) struct Node {
     pub(crate) since: Timestamp,
     pub(crate) tally: Tally,
     pub(crate) started_at: Option<Timestamp>,
-    /// Attempts begun so far.
+    /// Attempts begun so far, over all rounds.
     pub(crate) attempts: u32,
+    /// Of these, those begun before the node last began anew.
+    pub(crate) attempts_before: u32,
     pub(crate) input: Option<Json>,
     pub(crate) limit_ms: Option<u64>,
     /// What a `for_each` gave this node.
     pub(crate) item: Option<Json>,
     pub(crate) items: Option<Box<Items>>,
+    /// Attempts of items that were given up to be mapped again, by index.
+    pub(crate) items_before: Vec<u32>,
 }
 
 /// How the upstreams of a node ended, counted as they do.
@@ -132,6 +144,15 @@ pub(crate) struct Attempt {
     pub(crate) wake: Wake,
     pub(crate) status: Option<String>,
     pub(crate) error: Option<TaskError>,
+    /// It was marked as done: that is how it ends when it has been stopped.
+    pub(crate) done: Option<Done>,
+}
+
+/// A completion, with the note of who marked it as done.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Done {
+    pub(crate) bytes: u64,
+    pub(crate) note: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -157,7 +178,7 @@ pub(crate) enum Wait {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum End {
-    Completed { bytes: u64 },
+    Completed(Done),
     Failed { error: TaskError, reason: String },
     Skipped(Skip),
     Cancelled,
@@ -171,10 +192,12 @@ impl Node {
             tally: Tally::default(),
             started_at: None,
             attempts: 0,
+            attempts_before: 0,
             input: None,
             limit_ms: None,
             item,
             items: None,
+            items_before: Vec::new(),
         }
     }
 
@@ -187,6 +210,20 @@ impl Node {
             self.state,
             NodeState::Active(_) | NodeState::Judging { .. } | NodeState::Waiting { .. }
         )
+    }
+
+    /// Whether it has ended otherwise than it should have.
+    pub(crate) fn is_undone(&self) -> bool {
+        matches!(&self.state, NodeState::Ended(end) if end.is_undone())
+    }
+}
+
+impl End {
+    pub(crate) fn is_undone(&self) -> bool {
+        match self {
+            Self::Failed { .. } | Self::Cancelled | Self::Skipped(Skip::UpstreamFailed(_)) => true,
+            Self::Completed(_) | Self::Skipped(Skip::Condition(_) | Skip::Rule(_)) => false,
+        }
     }
 }
 
@@ -205,7 +242,11 @@ impl Run {
             },
             since: Timestamp::default(),
             started_at: None,
+            begun_at: None,
             ended_at: None,
+            round: 0,
+            starts: 0,
+            ran_ms: 0,
             nodes,
             failed: Vec::new(),
             agenda: Agenda::default(),
@@ -255,9 +296,39 @@ impl Run {
         matches!(self.phase, Phase::Finished(_))
     }
 
+    /// When it first started.
     #[must_use]
     pub fn started_at(&self) -> Option<Timestamp> {
         self.started_at
+    }
+
+    /// How often it has been reopened.
+    #[must_use]
+    pub fn round(&self) -> u32 {
+        self.round
+    }
+
+    /// How often it has started: Prefect's `run_count`.
+    #[must_use]
+    pub fn starts(&self) -> u32 {
+        self.starts
+    }
+
+    /// The time for which a run waits that is to go on after its end.
+    #[must_use]
+    pub fn starts_again(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Scheduled { start_at } if self.round > 0 => Some(start_at),
+            _ => None,
+        }
+    }
+
+    /// How long it has been under way, without the time for which it had ended.
+    #[must_use]
+    pub fn run_time_ms(&self, now: Timestamp) -> u64 {
+        let until = self.ended_at.unwrap_or(now);
+        let round = self.begun_at.map_or(0, |begun| until.since_ms(begun));
+        self.ran_ms.saturating_add(round)
     }
 
     #[must_use]

@@ -55,6 +55,9 @@ impl Run {
                 } else {
                     String::new()
                 };
+                if named.is_empty() {
+                    return "A task run could not run, because one before it did not complete.".to_owned();
+                }
                 format!(
                     "{} of {tasks} task runs failed: {}{more}",
                     self.failed.len(),
@@ -131,7 +134,14 @@ impl Run {
         self.node(node).map_or(0, |known| known.attempts)
     }
 
-    /// When the node's first attempt began.
+    /// Which attempt this is since the node last began anew, from 1: what a policy counts.
+    #[must_use]
+    pub fn tries(&self, node: NodeId, attempt: u32) -> u32 {
+        let before = self.node(node).map_or(0, |known| known.attempts_before);
+        attempt.saturating_sub(before).max(1)
+    }
+
+    /// When the node's first attempt began, since it last began anew.
     #[must_use]
     pub fn node_started_at(&self, node: NodeId) -> Option<Timestamp> {
         self.node(node)?.started_at
@@ -160,6 +170,11 @@ type View = (StateType, &'static str, Option<String>);
 
 fn active(attempt: &Attempt) -> View {
     match attempt.mode {
+        Mode::Stopping { .. } if attempt.done.is_some() => (
+            StateType::Running,
+            "Running",
+            Some("marked as done; its attempt is being stopped".to_owned()),
+        ),
         Mode::Stopping {
             reason: StopReason::TimedOut,
             ..
@@ -182,7 +197,10 @@ fn items(node: &Node) -> Option<String> {
 
 fn ended(end: &End) -> View {
     match end {
-        End::Completed { .. } => (StateType::Completed, "Completed", None),
+        End::Completed(done) => {
+            let message = done.note.as_ref().map(|note| format!("Marked as done: {note}"));
+            (StateType::Completed, "Completed", message)
+        }
         End::Failed { error, reason } => {
             let name = if error.class == ErrorClass::TimedOut {
                 "TimedOut"

@@ -174,6 +174,16 @@ fn every_fact() -> Vec<Fact> {
             error: TaskError::new(ErrorClass::Permanent, "c", "m"),
             build: Some("5feceb66".into()),
         },
+        Fact::Reopened { start_at: Timestamp(9) },
+        Fact::Renewed {
+            nodes: vec![node, item],
+        },
+        Fact::MarkedDone {
+            node,
+            note: "copied by hand".into(),
+            bytes: 4,
+            result: None,
+        },
     ]
 }
 

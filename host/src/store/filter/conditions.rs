@@ -147,6 +147,9 @@ impl Conditions {
     pub(in crate::store) fn flow_runs(&mut self, filter: &FlowRunFilter) {
         self.nested(filter.join, |all| {
             all.choice("r.id", &filter.id);
+            if let Some(before) = filter.id_before {
+                all.term("r.id < ?", before.value());
+            }
             all.text("r.name", &filter.name);
             all.choice("r.flow_id", &filter.flow_id);
             all.text("r.flow_name", &filter.flow_name);

@@ -39,6 +39,7 @@ fn events(failing: bool) -> Vec<Event> {
     vec![
         Event::Admitted,
         Event::Prepared {
+            round: 0,
             node,
             prepared: Prepared::Run {
                 input: Json::null(),
@@ -74,6 +75,7 @@ fn commit(run: &Run, records: Vec<Record>) -> Commit {
             end_time: run.ended_at(),
             total_run_time_ms: 0,
             run_count: 1,
+            starts_again: None,
             reason: None,
         }),
         tasks: run

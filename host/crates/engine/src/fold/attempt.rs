@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::agenda::{Alarm, Due, Mark};
 use crate::decide::timed_out;
-use crate::run::{Attempt, Mode, NodeState, Run, Wait};
+use crate::run::{Attempt, End, Mode, NodeState, Run, Wait};
 use crate::{Command, Json, NodeId, Op, Outcome, StopReason, Suspended, TaskError, Timestamp, Wake};
 
 impl Run {
@@ -43,6 +43,7 @@ impl Run {
             wake: Wake::Any(Vec::new()),
             status: None,
             error: None,
+            done: None,
         }));
         known.since = at;
         known.limit_ms = limit_ms;
@@ -192,6 +193,9 @@ impl Run {
 
     pub(super) fn stopped(&mut self, node: NodeId, at: Timestamp) {
         let Some(attempt) = self.active(node) else { return };
+        if let Some(done) = attempt.done.take() {
+            return self.end(node, End::Completed(done), at);
+        }
         let (number, error) = (attempt.number, attempt.error.take());
         match error {
             Some(error) => self.judge(node, number, error, at),

@@ -1,63 +1,20 @@
 //! A world for a run: a shell that does what is due, badly.
 
+mod luck;
+mod promises;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use grepx_engine::{
     Command, Definition, Due, ErrorClass, Event, Fact, FlowRunId, Json, Mark, NodeId, Op, Outcome, Prepared, Record,
-    Run, Snapshot, StateType, Step, Suspended, Task, TaskError, Timestamp, TriggerRule, Verdict, Wake,
+    Retry, Run, Snapshot, StateType, Step, Suspended, Task, TaskError, Timestamp, Verdict, Wake,
 };
 use uuid::Uuid;
 
-/// Splitmix64: enough for luck, the same everywhere.
-pub(crate) struct Rng(u64);
-
-impl Rng {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    pub(crate) fn percent(&mut self, chance: u64) -> bool {
-        self.below(100) < chance
-    }
-}
-
-/// How likely things go wrong, in percent.
-pub(crate) struct Luck {
-    fails: u64,
-    suspends: u64,
-    lost: u64,
-    doubled: u64,
-    restarts: u64,
-    pauses: u64,
-    cancels: u64,
-}
-
-impl Luck {
-    pub(crate) fn of(rng: &mut Rng) -> Self {
-        Self {
-            fails: rng.below(30),
-            suspends: rng.below(60),
-            lost: rng.below(10),
-            doubled: rng.below(10),
-            restarts: rng.below(6),
-            pauses: rng.below(4),
-            cancels: if rng.percent(30) { rng.below(5) } else { 0 },
-        }
-    }
-}
+use luck::definition;
+pub(crate) use luck::{Luck, Rng};
+pub(crate) use promises::Seen;
 
 pub(crate) struct Simulation {
     rng: Rng,
@@ -69,33 +26,11 @@ pub(crate) struct Simulation {
     /// Answers on their way.
     mail: Vec<Event>,
     old_mail: Vec<Event>,
+    attempts: BTreeMap<NodeId, u32>,
+    seen: Seen,
 }
 
 const STEPS_MAX: usize = 20_000;
-
-fn definition(rng: &mut Rng) -> Arc<Definition> {
-    let count = rng.below(12) as u32;
-    let tasks = (0..count)
-        .map(|place| {
-            let mut task = Task::new(format!("t{place}"), "kind");
-            for upstream in 0..place {
-                if rng.percent(30) {
-                    task.upstreams.push(upstream);
-                }
-            }
-            task.trigger_rule = match rng.below(3) {
-                0 => TriggerRule::ALL[rng.below(6) as usize].1,
-                _ => TriggerRule::AllSuccess,
-            };
-            if rng.percent(15) {
-                task.for_each = Some("items".to_owned());
-            }
-            task
-        })
-        .collect();
-    let timeout = rng.percent(20).then(|| 50 + rng.below(5_000));
-    Arc::new(Definition::new("sim", timeout, tasks).expect("edges only point back"))
-}
 
 fn number(value: u64) -> Json {
     Json::from(&serde_json::json!(value))
@@ -122,14 +57,18 @@ impl Simulation {
             log,
             mail: Vec::new(),
             old_mail: Vec::new(),
+            attempts: BTreeMap::new(),
+            seen: Seen::default(),
         }
     }
 
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self) -> Seen {
         for _ in 0..STEPS_MAX {
             if self.run.is_finished() {
                 self.check_end();
-                return;
+                if !self.goes_on() {
+                    return self.seen;
+                }
             }
             self.dispatch();
             self.misfortune();
@@ -166,6 +105,7 @@ impl Simulation {
             Due::Slot => Event::Admitted,
             Due::Prepare { node } => Event::Prepared {
                 node: *node,
+                round: self.run.round(),
                 prepared: self.prepare(*node),
             },
             Due::Call { node, attempt, step } => {
@@ -279,9 +219,58 @@ impl Simulation {
                 reason: "enough".to_owned(),
             });
         }
+        if self.rng.percent(self.luck.marks)
+            && let Some(node) = self.some_node()
+        {
+            self.mail.push(self.mark(node));
+        }
         if self.rng.percent(self.luck.doubled) && !self.old_mail.is_empty() {
             let again = self.rng.below(self.old_mail.len() as u64) as usize;
             self.mail.push(self.old_mail[again].clone());
+        }
+    }
+
+    /// Somebody asks that an ended run goes on. Answers of the rounds before are still on their way.
+    fn goes_on(&mut self) -> bool {
+        let wanted = u64::from(ROUNDS_MAX.saturating_sub(self.run.round())) * self.luck.retries;
+        if !self.rng.percent(wanted / u64::from(ROUNDS_MAX)) {
+            return false;
+        }
+        let before = self.run.clone();
+        let node = self.some_node();
+        let start_at = self.now.plus_ms(self.rng.below(3) * self.rng.below(200));
+        let event = match (self.rng.below(5), node) {
+            (0, Some(NodeId { task, .. })) => retry(Retry::From(task), start_at),
+            (1, Some(NodeId { task, .. })) => retry(Retry::Only(task), start_at),
+            (2, Some(node)) => self.mark(node),
+            (3, _) => retry(Retry::All, start_at),
+            _ => retry(Retry::Failed, start_at),
+        };
+        self.take(&event);
+        if self.run.is_finished() {
+            assert_eq!(before, self.run, "what is refused changes nothing");
+            return false;
+        }
+        self.check_reopened(&before, &event);
+        true
+    }
+
+    fn some_node(&mut self) -> Option<NodeId> {
+        let tasks = self.run.definition().tasks.len() as u64;
+        let task = self.rng.below(tasks.max(1)) as u32;
+        let items = u64::from(self.run.items(task).unwrap_or(0));
+        match items {
+            _ if tasks == 0 => None,
+            0 => Some(NodeId::task(task)),
+            _ => Some(NodeId::item(task, self.rng.below(items) as u32)),
+        }
+    }
+
+    fn mark(&self, node: NodeId) -> Event {
+        Event::MarkDone {
+            node,
+            note: "done by hand".to_owned(),
+            result: Json::null(),
         }
     }
 
@@ -329,61 +318,22 @@ impl Simulation {
             Err(_) => assert_eq!(before, self.run, "a refused event changes nothing"),
         }
     }
+}
 
-    fn check(&self, before: &Run, record: &Record) {
-        assert!(!before.is_finished(), "a finished run stays as it is");
-        if let Fact::AttemptStarted { node, attempt, .. } = &record.fact {
-            let task = self.run.definition().task(node.task);
-            let early = matches!(task.trigger_rule, TriggerRule::OneSuccess | TriggerRule::OneFailed);
-            for &upstream in &task.upstreams {
-                let state = before.node_state(NodeId::task(upstream)).expect("it exists");
-                assert!(
-                    early || state.state_type.is_terminal(),
-                    "it starts before its upstreams"
-                );
-            }
-            let state = before.node_state(*node).expect("it exists");
-            assert!(
-                matches!(state.state_type, StateType::Pending | StateType::Scheduled),
-                "one attempt at a time"
-            );
-            assert_eq!(*attempt, before.attempt_number(*node).max(1));
-            assert!(
-                !matches!(before.state().state_type, StateType::Paused | StateType::Scheduled),
-                "nothing starts in a paused or waiting run"
-            );
-        }
-    }
+/// Times that one run is reopened at most.
+const ROUNDS_MAX: u32 = 4;
 
-    fn check_end(&self) {
-        assert_eq!(self.replayed(), self.run);
-        assert!(
-            self.run.due(Mark::default()).0.is_empty(),
-            "a finished run wants nothing"
-        );
-        assert_eq!(self.run.next_timer(), None);
-        let mut ended: BTreeMap<NodeId, u32> = BTreeMap::new();
-        for record in &self.log {
-            match &record.fact {
-                Fact::Skipped { node, .. }
-                | Fact::Succeeded { node, .. }
-                | Fact::Failed { node, .. }
-                | Fact::Cancelled { node }
-                | Fact::Gathered { node } => *ended.entry(*node).or_default() += 1,
-                _ => {}
-            }
-        }
-        assert!(ended.values().all(|times| *times == 1), "a node ends once");
-        let tasks = ended.keys().filter(|node| node.index.is_none()).count();
-        assert_eq!(tasks, self.run.definition().tasks.len(), "every task ends");
-    }
+fn retry(what: Retry, start_at: Timestamp) -> Event {
+    Event::Retry { what, start_at }
 }
 
 fn through_json(record: &Record) -> Record {
     let text = serde_json::to_string(&record.fact).expect("a fact is JSON");
     let mut fact: Fact = serde_json::from_str(&text).expect("and back");
-    if let (Fact::Succeeded { result, .. }, Fact::Succeeded { result: live, .. }) = (&mut fact, &record.fact) {
-        result.clone_from(live);
+    match (&mut fact, &record.fact) {
+        (Fact::Succeeded { result, .. }, Fact::Succeeded { result: live, .. })
+        | (Fact::MarkedDone { result, .. }, Fact::MarkedDone { result: live, .. }) => result.clone_from(live),
+        _ => {}
     }
     assert_eq!(fact, record.fact);
     Record {
@@ -420,6 +370,7 @@ pub(crate) fn run_grid(layers: usize, width: usize) -> usize {
                 Due::Slot => Event::Admitted,
                 Due::Prepare { node } => Event::Prepared {
                     node,
+                    round: 0,
                     prepared: Prepared::Run {
                         input: Json::null(),
                         limit_ms: None,
