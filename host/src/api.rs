@@ -8,9 +8,11 @@
 
 mod absent;
 mod admin;
+mod again;
 mod amend;
 mod audit;
 mod body;
+mod bulk;
 mod concurrency;
 mod control;
 mod create;
@@ -239,6 +241,12 @@ fn run_routes() -> Router<ApiState> {
         .route("/flow_runs/{id}/graph-v2", get(graph::read))
         .route("/flow_runs/{id}/set_state", post(set_state::set_state))
         .route("/flow_runs/{id}/resume", post(set_state::resume))
+        .route("/flow_runs/{id}/retry", post(again::retry))
+        .route("/flow_runs/bulk/cancel", post(bulk::cancel))
+        .route("/flow_runs/bulk/retry", post(bulk::retry))
+        .route("/flow_runs/bulk/delete", post(bulk::delete))
+        .route("/flow_runs/bulk_delete", post(bulk::prefect_delete))
+        .route("/flow_runs/bulk_set_state", post(bulk::prefect_set_state))
         .route("/task_runs/filter", post(task_runs::filter))
         .route("/task_runs/count", post(task_runs::count))
         .route("/task_runs/paginate", post(task_runs::paginate))
@@ -246,6 +254,7 @@ fn run_routes() -> Router<ApiState> {
         .route("/task_runs/{id}", get(task_runs::read))
         .route("/task_runs/{id}/result", get(task_runs::result))
         .route("/task_runs/{id}/signal/{name}", post(signal::signal))
+        .route("/task_runs/{id}/mark_done", post(again::mark_done))
         .route("/logs/filter", post(logs::filter))
         .route("/flow_run_states", get(states::of_flow_run))
         .route("/flow_run_states/", get(states::of_flow_run))

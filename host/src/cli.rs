@@ -26,8 +26,8 @@ use arguments::{
 };
 use client::Client;
 use commands::{
-    audit, definitions, deployment, flow, flow_run, key, plugin, plugin_file, plugin_run, schedule, serve, settings,
-    store, task_run, upkeep, work_pool,
+    audit, definitions, deployment, flow, flow_run, flow_runs, key, plugin, plugin_file, plugin_run, schedule, serve,
+    settings, store, task_run, upkeep, work_pool,
 };
 use exit::{Done, Exit};
 
@@ -126,12 +126,17 @@ fn ask(client: &Client, json: bool, command: &Command) -> Done {
         Command::FlowRun(FlowRunCommand::Inspect { id }) => flow_run::inspect(client, json, id),
         Command::FlowRun(FlowRunCommand::Logs { id, follow }) => flow_run::logs(client, json, id, *follow),
         Command::FlowRun(FlowRunCommand::Watch { id }) => flow_run::watch(client, json, id),
-        Command::FlowRun(FlowRunCommand::Cancel { id }) => flow_run::set_state(client, json, id, "CANCELLING"),
+        Command::FlowRun(FlowRunCommand::Cancel(which)) => flow_runs::cancel(client, json, which),
+        Command::FlowRun(FlowRunCommand::Retry(asked)) => flow_runs::retry(client, json, asked),
+        Command::FlowRun(FlowRunCommand::Delete(which)) => flow_runs::delete(client, json, which),
         Command::FlowRun(FlowRunCommand::Pause { id }) => flow_run::set_state(client, json, id, "PAUSED"),
         Command::FlowRun(FlowRunCommand::Resume { id }) => flow_run::resume(client, json, id),
         Command::TaskRun(TaskRunCommand::Ls(arguments)) => task_run::ls(client, json, arguments),
         Command::TaskRun(TaskRunCommand::Inspect { id }) => task_run::inspect(client, json, id),
         Command::TaskRun(TaskRunCommand::Signal { id, name, data }) => task_run::signal(client, json, id, name, data),
+        Command::TaskRun(TaskRunCommand::MarkDone { id, note, result }) => {
+            task_run::mark_done(client, json, id, note, result)
+        }
         Command::WorkPool(WorkPoolCommand::Ls) => work_pool::ls(client, json),
         Command::WorkPool(WorkPoolCommand::Inspect { name }) => work_pool::inspect(client, json, name),
         Command::WorkPool(WorkPoolCommand::Pause { name }) => work_pool::set_paused(client, json, name, true),

@@ -7,13 +7,16 @@ use futures_util::future::BoxFuture;
 use grepx_engine::{FlowRunId, Json, NodeId, TaskRunId, Timestamp};
 use uuid::Uuid;
 
-use crate::runner::{Error, RunRequest, Triggered};
+use crate::runner::{Begin, Error, RunRequest, Triggered};
 
 pub trait Control: fmt::Debug + Send + Sync {
     fn trigger(&self, request: RunRequest) -> BoxFuture<'_, Result<Triggered, Error>>;
     fn cancel(&self, run: FlowRunId, reason: String) -> BoxFuture<'_, Result<(), Error>>;
     fn pause(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), Error>>;
     fn resume(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), Error>>;
+    /// Lets a flow run that has ended go on, from `start_at` or at once.
+    fn retry(&self, run: FlowRunId, begin: Begin, start_at: Option<Timestamp>) -> BoxFuture<'_, Result<(), Error>>;
+    fn mark_done(&self, run: FlowRunId, node: NodeId, note: String, result: Json) -> BoxFuture<'_, Result<(), Error>>;
     fn signal(&self, run: FlowRunId, node: NodeId, name: String, payload: Json) -> BoxFuture<'_, Result<(), Error>>;
     /// Lets the schedules follow what was switched; returns when they do.
     fn sync_schedules(&self) -> BoxFuture<'_, ()>;

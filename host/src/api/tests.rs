@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::Readiness;
 use crate::runner;
 
+mod again;
 mod contract;
 mod definitions;
 mod door;
@@ -357,7 +358,15 @@ async fn what_becomes_of_a_proposed_state() {
         (Paused, "Paused", "RUNNING", 201, "ACCEPT", "SCHEDULED"),
         (Paused, "Paused", "SCHEDULED", 201, "ACCEPT", "SCHEDULED"),
         (Running, "Running", "COMPLETED", 200, "ABORT", "RUNNING"),
-        (Completed, "Completed", "SCHEDULED", 200, "ABORT", "COMPLETED"),
+        (Completed, "Completed", "SCHEDULED", 200, "REJECT", "COMPLETED"),
+        (Completed, "Completed", "COMPLETED", 200, "REJECT", "COMPLETED"),
+        (Completed, "Completed", "CRASHED", 200, "ABORT", "COMPLETED"),
+        (Failed, "Failed", "SCHEDULED", 201, "ACCEPT", "SCHEDULED"),
+        (Failed, "Failed", "RUNNING", 200, "ABORT", "FAILED"),
+        (Running, "Running", "PENDING", 200, "ABORT", "RUNNING"),
+        (Running, "Running", "SCHEDULED", 200, "ABORT", "RUNNING"),
+        (Cancelling, "Cancelling", "RUNNING", 200, "REJECT", "CANCELLING"),
+        (Cancelling, "Cancelling", "SCHEDULED", 200, "REJECT", "CANCELLING"),
     ];
     for (before, name, asked, http, status, after) in table {
         let id = world.run_in(before, name).await;

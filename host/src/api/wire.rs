@@ -19,7 +19,7 @@ pub(super) use limits::{brief_limit, limit, tag_limit};
 pub(super) fn flow_run(one: &FlowRun) -> Value {
     let run = &one.run;
     let scheduled = one.state.state_type == StateType::Scheduled;
-    let next = scheduled.then(|| rfc3339(run.expected_start));
+    let next = scheduled.then(|| rfc3339(one.starts_again.unwrap_or(run.expected_start)));
     let pool = run.work_pool.as_deref();
     let queue = run.work_queue.as_deref();
     let queue_id = pool.zip(queue).map(|(pool, queue)| queue_id(pool, queue));

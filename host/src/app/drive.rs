@@ -6,7 +6,7 @@ use grepx_engine::{FlowRunId, Json, NodeId, TaskRunId, Timestamp};
 use uuid::Uuid;
 
 use crate::api::Control;
-use crate::runner::{Error, RunRequest, Runner, Triggered};
+use crate::runner::{Begin, Error, RunRequest, Runner, Triggered};
 use crate::scheduler::Scheduler;
 
 #[derive(Debug, Clone)]
@@ -30,6 +30,14 @@ impl Control for Drive {
 
     fn resume(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), Error>> {
         self.runner.resume(run).boxed()
+    }
+
+    fn retry(&self, run: FlowRunId, begin: Begin, start_at: Option<Timestamp>) -> BoxFuture<'_, Result<(), Error>> {
+        self.runner.retry(run, begin, start_at).boxed()
+    }
+
+    fn mark_done(&self, run: FlowRunId, node: NodeId, note: String, result: Json) -> BoxFuture<'_, Result<(), Error>> {
+        self.runner.mark_done(run, node, note, result).boxed()
     }
 
     fn signal(&self, run: FlowRunId, node: NodeId, name: String, payload: Json) -> BoxFuture<'_, Result<(), Error>> {

@@ -1,8 +1,12 @@
 //! Words of the command line. Prefect's verbs where it has them, ours beside them.
 
+mod many;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand};
+
+pub(crate) use many::{Retries, Which};
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
@@ -289,8 +293,12 @@ pub(crate) enum FlowRunCommand {
     },
     /// Show what happens until the flow run has ended; exit 1 when it did not complete
     Watch { id: String },
-    /// Stop a flow run and what its tasks do
-    Cancel { id: String },
+    /// Stop a flow run and what its tasks do, or many of them
+    Cancel(Which),
+    /// Let a flow run that has ended go on with what failed, or many of them
+    Retry(Retries),
+    /// Delete a flow run that has ended, with its logs and results, or many of them
+    Delete(Which),
     /// Let no further task of a flow run start
     Pause { id: String },
     /// Go on with a paused flow run
@@ -324,6 +332,16 @@ pub(crate) enum TaskRunCommand {
         /// What goes with it, as JSON
         #[arg(long, value_name = "JSON", default_value = "{}")]
         data: String,
+    },
+    /// Complete a task run by hand; what waits for it goes on, also after the flow run has ended
+    MarkDone {
+        id: String,
+        /// Why it is done, for whoever reads the log
+        #[arg(long)]
+        note: String,
+        /// What other tasks get as its result, as JSON
+        #[arg(long, value_name = "JSON", default_value = "null")]
+        result: String,
     },
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod definitions;
 pub(crate) mod deployment;
 pub(crate) mod flow;
 pub(crate) mod flow_run;
+pub(crate) mod flow_runs;
 pub(crate) mod key;
 mod offline;
 pub(crate) mod plugin;

@@ -1,8 +1,12 @@
 //! How values of the API look to a person.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Local};
 use serde_json::Value;
 
+/// An age at most.
+const AGE_SECONDS_MAX: u64 = 100 * 366 * 86_400;
 /// Characters of a result's short form.
 const SHORT_CHARS: usize = 160;
 
@@ -67,6 +71,26 @@ pub(crate) fn short(value: &Value) -> String {
         None => text,
         Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
     }
+}
+
+/// An age such as `90s`, `30m`, `12h` or `7d`.
+pub(crate) fn age(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no age: write a number and s, m, h or d, such as 7d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let seconds = number
+        .checked_mul(seconds)
+        .filter(|seconds| *seconds <= AGE_SECONDS_MAX);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("{text} is longer than 100 years"))
 }
 
 /// Log level as a word.

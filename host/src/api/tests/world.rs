@@ -1,8 +1,10 @@
 //! A router over a run store in a temporary directory, a catalog made of YAML, no plugins, no
 //! brokers, and a runner that does in the store what a run would do at once.
 
+mod runner;
+
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -10,20 +12,20 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use grepx_engine::{FlowRunId, Json, NodeId, Rejected, State, StateType, TaskRunId, Timestamp};
+use grepx_engine::{FlowRunId, Json, NodeId, Rejected, State, StateType, Timestamp};
+use runner::{Retried, Runner, Shared, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use crate::api::{ApiState, Control, Door, Hooks, router};
+use crate::api::{ApiState, Door, Hooks, router};
 use crate::broker::{Broker, Work, WorkError};
 use crate::config;
 use crate::definitions::{Catalog, Files, KindProblem, Kinds, compile, rows_of};
 use crate::plugins::{self, Plugins};
-use crate::runner::{self, RunRequest, Triggered};
-use crate::store::{self, Commit, Created, LogRow, NewRun, PoolLimits, RunState, Store, TaskRow};
+use crate::store::{self, Commit, LogRow, PoolLimits, Store, TaskRow};
 
 pub(super) const NOW: Timestamp = Timestamp(1_772_366_400_000);
 
@@ -74,20 +76,6 @@ impl Work for NoWork {
         async move { unreachable!("nobody sends {name}") }.boxed()
     }
 }
-
-/// What the runner says instead of doing what it is asked.
-#[derive(Debug, Default)]
-pub(super) struct Runner {
-    store: Option<Store>,
-    refusal: Mutex<Option<runner::Error>>,
-    signals: Mutex<Vec<Signal>>,
-}
-
-/// One that was brought to the runner.
-pub(super) type Signal = (FlowRunId, NodeId, String, Json);
-
-#[derive(Debug, Clone)]
-struct Shared(Arc<Runner>);
 
 pub(super) struct World {
     pub(super) router: Router,
@@ -140,8 +128,7 @@ impl World {
             .expect("no connections");
         let runner = Arc::new(Runner {
             store: Some(opened.store.clone()),
-            refusal: Mutex::default(),
-            signals: Mutex::default(),
+            ..Runner::default()
         });
         let settings = Arc::new(settings(dir.path(), database, more));
         let address = "127.0.0.1:4200".parse().expect("an address");
@@ -174,6 +161,16 @@ impl World {
     /// The signals that the runner was given.
     pub(super) fn signals(&self) -> Vec<Signal> {
         self.runner.signals.lock().expect("no test has panicked").clone()
+    }
+
+    /// The retries that the runner was asked for.
+    pub(super) fn retries(&self) -> Vec<Retried> {
+        std::mem::take(&mut *self.runner.retries.lock().expect("no test has panicked"))
+    }
+
+    /// What the runner was told to be done.
+    pub(super) fn done(&self) -> Vec<Signal> {
+        self.runner.done.lock().expect("no test has panicked").clone()
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
@@ -310,11 +307,11 @@ impl World {
         node.run_id(run)
     }
 
-    pub(super) fn refuse_with(&self, error: runner::Error) {
+    pub(super) fn refuse_with(&self, error: crate::runner::Error) {
         *self.runner.refusal.lock().expect("not poisoned") = Some(error);
     }
 
-    pub(super) fn rejection() -> runner::Error {
+    pub(super) fn rejection() -> crate::runner::Error {
         Rejected::Terminal("Completed").into()
     }
 }
@@ -345,151 +342,5 @@ fn state(state_type: StateType, name: &'static str) -> State {
         name,
         message: None,
         since: NOW,
-    }
-}
-
-impl Runner {
-    fn store(&self) -> &Store {
-        self.store.as_ref().expect("set by World::new")
-    }
-
-    fn refused(&self) -> Result<(), runner::Error> {
-        match self.refusal.lock().expect("not poisoned").clone() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
-
-    async fn put(&self, run: FlowRunId, state_type: StateType, name: &'static str) {
-        let mut commit = Commit::new(run);
-        commit.state = Some(RunState {
-            state: state(state_type, name),
-            expected_start: None,
-            start_time: None,
-            end_time: None,
-            total_run_time_ms: 0,
-            run_count: 0,
-            reason: None,
-        });
-        self.store().commit(commit).await.expect("kept");
-    }
-}
-
-impl Control for Shared {
-    fn trigger(&self, request: RunRequest) -> BoxFuture<'_, Result<Triggered, runner::Error>> {
-        async move {
-            self.0.refused()?;
-            let id = FlowRunId(Uuid::now_v7());
-            let deployment = request.deployment.as_ref();
-            let run = NewRun {
-                id,
-                name: request.name.unwrap_or_else(|| "a-name".into()),
-                flow_id: request.flow.id,
-                flow_name: request.flow.name.clone(),
-                deployment_id: deployment.map(|one| one.id),
-                deployment_name: deployment.map(|one| one.name.clone()),
-                definition: request.flow.digest.clone(),
-                parameters: Json::from(&Value::Object(request.parameters)),
-                tags: request.tags,
-                idempotency_key: request.idempotency_key,
-                work_pool: deployment.map(|one| one.work_pool.clone()),
-                work_queue: request
-                    .work_queue
-                    .or_else(|| deployment.map(|one| one.work_queue.clone())),
-                created_at: NOW,
-                expected_start: request.start_at.unwrap_or(NOW),
-                auto_scheduled: false,
-                schedule_id: None,
-                created_by: request.created_by.as_ref().map(Json::from),
-                parent: None,
-                labels: Json::from(&request.labels),
-            };
-            let mut first = Commit::new(id);
-            first.state = Some(RunState {
-                state: state(StateType::Scheduled, "Scheduled"),
-                expected_start: None,
-                start_time: None,
-                end_time: None,
-                total_run_time_ms: 0,
-                run_count: 0,
-                reason: None,
-            });
-            match self.0.store().create(run, None, first).await? {
-                Created::New => Ok(Triggered::New(id)),
-                Created::Existing(id) => Ok(Triggered::Existing(id)),
-                Created::Skipped => Ok(Triggered::Skipped),
-            }
-        }
-        .boxed()
-    }
-
-    fn cancel(&self, run: FlowRunId, _: String) -> BoxFuture<'_, Result<(), runner::Error>> {
-        async move {
-            self.0.refused()?;
-            let found = self.0.store().flow_run(run).await?.expect("the API has read it");
-            match found.state.state_type {
-                StateType::Scheduled => self.0.put(run, StateType::Cancelled, "Cancelled").await,
-                _ => self.0.put(run, StateType::Cancelling, "Cancelling").await,
-            }
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn pause(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), runner::Error>> {
-        async move {
-            self.0.refused()?;
-            self.0.put(run, StateType::Paused, "Paused").await;
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn resume(&self, run: FlowRunId) -> BoxFuture<'_, Result<(), runner::Error>> {
-        async move {
-            self.0.refused()?;
-            self.0.put(run, StateType::Scheduled, "Resuming").await;
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn sync_schedules(&self) -> BoxFuture<'_, ()> {
-        async {}.boxed()
-    }
-
-    fn sync_tag_limits(&self) -> BoxFuture<'_, ()> {
-        async {}.boxed()
-    }
-
-    fn tag_holders(&self, _tag: &str) -> Vec<TaskRunId> {
-        Vec::new()
-    }
-
-    fn make_planned(
-        &self,
-        _schedule: Uuid,
-        _expected_start: Timestamp,
-    ) -> BoxFuture<'_, Result<Option<FlowRunId>, runner::Error>> {
-        async { Ok(None) }.boxed()
-    }
-
-    fn signal(
-        &self,
-        run: FlowRunId,
-        node: NodeId,
-        name: String,
-        payload: Json,
-    ) -> BoxFuture<'_, Result<(), runner::Error>> {
-        async move {
-            self.0.refused()?;
-            self.0
-                .signals
-                .lock()
-                .expect("no test has panicked")
-                .push((run, node, name, payload));
-            Ok(())
-        }
-        .boxed()
     }
 }

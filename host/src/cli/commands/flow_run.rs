@@ -1,4 +1,4 @@
-//! `flow-run ls`, `inspect`, `logs`, `watch`, `cancel`, `pause`, `resume`.
+//! `flow-run ls`, `inspect`, `logs`, `watch`, `pause`, `resume`, and one flow run's `cancel`.
 
 use serde_json::{Value, json};
 

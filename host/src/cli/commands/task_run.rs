@@ -1,4 +1,4 @@
-//! `task-run ls`, `task-run inspect` and `task-run signal`.
+//! `task-run ls`, `inspect`, `signal` and `mark-done`.
 
 use serde_json::{Value, json};
 
@@ -85,5 +85,26 @@ pub(crate) fn signal(client: &Client, json: bool, run: &str, name: &str, data: &
         return Ok(Exit::Ok);
     }
     out::line(format!("{name} was brought to task run {}.", text(&run, "name")));
+    Ok(Exit::Ok)
+}
+
+pub(crate) fn mark_done(client: &Client, json: bool, run: &str, note: &str, result: &str) -> Done {
+    let run_id = id(run)?;
+    let result: Value = serde_json::from_str(result).map_err(|error| {
+        Failure::usage(format!(
+            "--result is no JSON: {error}; write text in quotes, such as '\"done\"'"
+        ))
+    })?;
+    let body = json!({"note": note, "result": result});
+    let run = client.post(&format!("/task_runs/{run_id}/mark_done"), &body)?;
+    if json {
+        out::json(&run);
+        return Ok(Exit::Ok);
+    }
+    out::line(format!(
+        "Task run {} is {}.",
+        text(&run, "name"),
+        text(&run, "state_name")
+    ));
     Ok(Exit::Ok)
 }

@@ -1,0 +1,292 @@
+//! Flow runs that go on after their end, task runs that a person calls done, and many at a time.
+
+use axum::http::StatusCode;
+use grepx_engine::{Json, NodeId, Rejected, StateType};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::world::{NOW, World};
+use crate::runner::{self, Begin};
+
+fn detail(body: &Value) -> &str {
+    body["detail"].as_str().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_retry_is_brought_to_the_runner_as_it_was_asked_for() {
+    let world = World::new().await;
+    let cases = [
+        (json!({}), Begin::Failed),
+        (json!({"from": null}), Begin::Failed),
+        (json!({"from": "failed"}), Begin::Failed),
+        (json!({"from": "start"}), Begin::Start),
+        (json!({"from_task": "load"}), Begin::From("load".into())),
+        (json!({"only_task": "load"}), Begin::Only("load".into())),
+    ];
+    for (body, begin) in cases {
+        let run = world.run_in(StateType::Failed, "Failed").await;
+        let answer = world.post(&format!("/api/flow_runs/{run}/retry"), body.clone()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{body}: {}", answer.body);
+        assert_eq!(answer.body["state"]["type"], "SCHEDULED");
+        assert_eq!(world.retries().pop(), Some((run, begin, None)));
+    }
+    let run = world.run_in(StateType::Cancelled, "Cancelled").await;
+    let body = json!({"start_at": "2026-03-01T12:00:00Z"});
+    world.post(&format!("/api/flow_runs/{run}/retry"), body).await;
+    assert_eq!(world.retries().pop(), Some((run, Begin::Failed, Some(NOW))));
+}
+
+#[tokio::test]
+async fn a_retry_that_makes_no_sense_is_refused_with_what_to_do() {
+    let world = World::new().await;
+    let running = world.run_in(StateType::Running, "Running").await;
+    let answer = world.post(&format!("/api/flow_runs/{running}/retry"), json!({})).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    assert!(detail(&answer.body).contains("cancel it first"), "{}", answer.body);
+    let failed = world.run_in(StateType::Failed, "Failed").await;
+    let path = format!("/api/flow_runs/{failed}/retry");
+    for body in [
+        json!({"from": "here"}),
+        json!({"from": "failed", "only_task": "load"}),
+        json!({"from_task": "a", "only_task": "b"}),
+        json!({"start_at": "tomorrow"}),
+    ] {
+        let answer = world.post(&path, body.clone()).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    }
+    let nowhere = world
+        .post(&format!("/api/flow_runs/{}/retry", Uuid::nil()), json!({}))
+        .await;
+    assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
+    assert!(world.retries().is_empty());
+    world.refuse_with(Rejected::NothingFailed.into());
+    let answer = world.post(&path, json!({})).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    assert!(detail(&answer.body).contains("name the task"), "{}", answer.body);
+}
+
+/// What `prefect flow-run retry` sends, and the other ways to ask for it.
+#[tokio::test]
+async fn scheduled_of_a_run_that_has_ended_lets_it_go_on() {
+    let world = World::new().await;
+    let cases = [
+        ("FAILED", false, Some(Begin::Failed)),
+        ("FAILED", true, Some(Begin::Failed)),
+        ("CANCELLED", true, Some(Begin::Failed)),
+        ("COMPLETED", true, Some(Begin::Start)),
+        ("COMPLETED", false, None),
+    ];
+    for (before, force, begin) in cases {
+        let state_type = StateType::parse(before).expect("a type");
+        let run = world.run_in(state_type, "Ended").await;
+        let body = json!({"state": {"type": "SCHEDULED", "name": "Scheduled", "message": "Retried via CLI", "data": null,
+            "state_details": {"flow_run_id": run.to_string(), "scheduled_time": "2026-03-01T12:00:00Z"}}, "force": force});
+        let answer = world.post(&format!("/api/flow_runs/{run}/set_state"), body).await;
+        match begin {
+            Some(begin) => {
+                assert_eq!(
+                    (answer.status, &answer.body["status"]),
+                    (StatusCode::CREATED, &json!("ACCEPT"))
+                );
+                assert_eq!(world.retries().pop(), Some((run, begin, Some(NOW))));
+            }
+            None => {
+                assert_eq!(
+                    (answer.status, &answer.body["status"]),
+                    (StatusCode::OK, &json!("REJECT"))
+                );
+                assert_eq!(answer.body["details"]["reason"], "Run is already COMPLETED.");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_by_hand_is_brought_to_the_runner() {
+    let world = World::new().await;
+    let run = world.run_in(StateType::Running, "Running").await;
+    let task = world.put_waiting_task(run).await;
+    let path = format!("/api/task_runs/{task}/mark_done");
+    for (body, result) in [
+        (json!({"note": " copied "}), Value::Null),
+        (json!({"note": "copied", "result": {"rows": 3}}), json!({"rows": 3})),
+    ] {
+        let answer = world.post(&path, body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        let (to, node, note, brought) = world.done().pop().expect("one was brought");
+        assert_eq!((to, node, note.as_str()), (run, NodeId::task(0), "copied"));
+        assert_eq!(brought.to_value(), result);
+    }
+    for body in [
+        json!({}),
+        json!({"note": null}),
+        json!({"note": "  "}),
+        json!({"note": 1}),
+        json!({"note": "x".repeat(1_001)}),
+    ] {
+        let answer = world.post(&path, body.clone()).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    }
+    world.refuse_with(Rejected::AlreadyDone("Completed").into());
+    let answer = world.post(&path, json!({"note": "again"})).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    let unknown = world
+        .post(
+            &format!("/api/task_runs/{}/mark_done", Uuid::nil()),
+            json!({"note": "x"}),
+        )
+        .await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn many_are_cancelled_retried_and_deleted_in_steps() {
+    let world = World::new().await;
+    for _ in 0..3 {
+        world.run_in(StateType::Failed, "Failed").await;
+    }
+    world.run_in(StateType::Completed, "Completed").await;
+    for _ in 0..2 {
+        world.run_in(StateType::Running, "Running").await;
+    }
+    let stocks = json!({"flows": {"name": {"any_": ["stocks"]}}});
+    let with = |more: Value| {
+        let mut body = stocks.clone();
+        body.as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("one").clone());
+        body
+    };
+    let dry = world
+        .post("/api/flow_runs/bulk/retry", with(json!({"dry_run": true})))
+        .await;
+    assert_eq!(
+        (&dry.body["matched"], &dry.body["done"]),
+        (&json!(3), &json!(0)),
+        "{}",
+        dry.body
+    );
+    assert_eq!(dry.body["flow_runs"].as_array().map(Vec::len), Some(3));
+    assert!(world.retries().is_empty(), "nothing is done");
+
+    let step = world
+        .post("/api/flow_runs/bulk/retry", with(json!({"limit": 2})))
+        .await
+        .body;
+    assert_eq!((&step["done"], &step["left"]), (&json!(2), &json!(1)), "{step}");
+    let rest = world
+        .post("/api/flow_runs/bulk/retry", with(json!({"before": step["next"]})))
+        .await
+        .body;
+    assert_eq!(
+        (&rest["done"], &rest["left"], &rest["next"]),
+        (&json!(1), &json!(0), &Value::Null),
+        "{rest}"
+    );
+
+    let cancelled = world.post("/api/flow_runs/bulk/cancel", stocks.clone()).await.body;
+    assert_eq!(cancelled["done"], 5, "three that go on, two that run: {cancelled}");
+    let deleted = world.post("/api/flow_runs/bulk/delete", stocks.clone()).await.body;
+    assert_eq!(deleted["done"], 4, "{deleted}");
+    let left = world.post("/api/flow_runs/count", json!({})).await.body;
+    assert_eq!(left, 2, "those that are cancelling have not ended");
+}
+
+#[tokio::test]
+async fn one_that_refuses_costs_the_others_nothing_and_an_empty_filter_is_no_filter() {
+    let world = World::new().await;
+    for _ in 0..2 {
+        world.run_in(StateType::Failed, "Failed").await;
+    }
+    for path in ["cancel", "retry", "delete"] {
+        let answer = world
+            .post(&format!("/api/flow_runs/bulk/{path}"), json!({"flow_runs": null}))
+            .await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+        let answer = world
+            .post(&format!("/api/flow_runs/bulk/{path}"), json!({"all": true, "limit": 0}))
+            .await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+    }
+    world.refuse_with(Rejected::NothingFailed.into());
+    let answer = world.post("/api/flow_runs/bulk/retry", json!({"all": true})).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!((&answer.body["done"], &answer.body["refused"]), (&json!(0), &json!(2)));
+    assert_eq!(answer.body["refusals"].as_array().map(Vec::len), Some(2));
+    world.refuse_with(runner::Error::Draining);
+    let answer = world.post("/api/flow_runs/bulk/retry", json!({"all": true})).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "that is the server's trouble"
+    );
+}
+
+#[tokio::test]
+async fn prefects_own_bulk_routes() {
+    let world = World::new().await;
+    let failed = world.run_in(StateType::Failed, "Failed").await;
+    let running = world.run_in(StateType::Running, "Running").await;
+    world.put_task(failed, Json::null()).await;
+    let both = json!({"flow_runs": {"id": {"any_": [failed, running]}}});
+    let mut body = both.clone();
+    body["state"] = json!({"type": "CANCELLING"});
+    let results = world.post("/api/flow_runs/bulk_set_state", body).await.body;
+    let statuses: Vec<(&str, &str)> = results["results"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| {
+            (
+                one["flow_run_id"].as_str().unwrap_or_default(),
+                one["status"].as_str().unwrap_or_default(),
+            )
+        })
+        .collect();
+    let (failed, running) = (failed.to_string(), running.to_string());
+    assert_eq!(statuses, [(running.as_str(), "ACCEPT"), (failed.as_str(), "ABORT")]);
+    let deleted = world.post("/api/flow_runs/bulk_delete", both).await.body;
+    assert_eq!(deleted["deleted"], json!([failed]), "only what has ended");
+    let too_many = json!({"flow_runs": {"id": {"any_": [running]}}, "limit": 51});
+    let answer = world.post("/api/flow_runs/bulk_delete", too_many).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn a_run_whose_time_has_not_come_is_waited_for() {
+    let world = World::new().await;
+    let daily = world.daily().await;
+    let state = json!({"type": "SCHEDULED", "state_details": {"scheduled_time": "2150-01-01T00:00:00Z"}});
+    let created = world
+        .post(
+            &format!("/api/deployments/{daily}/create_flow_run"),
+            json!({"state": state}),
+        )
+        .await;
+    let id = created.body["id"].as_str().expect("an id");
+    let answer = world
+        .post(
+            &format!("/api/flow_runs/{id}/set_state"),
+            json!({"state": {"type": "RUNNING"}}),
+        )
+        .await;
+    assert_eq!(
+        (answer.status, &answer.body["status"]),
+        (StatusCode::OK, &json!("WAIT"))
+    );
+    assert_eq!(answer.body["details"]["type"], "wait_details");
+    assert!(answer.body["details"]["delay_seconds"].as_u64() > Some(1_000_000));
+    let late = |name: &str| json!({"state": {"type": "SCHEDULED", "name": name}});
+    let answer = world
+        .post(&format!("/api/flow_runs/{id}/set_state"), late("Late"))
+        .await;
+    assert_eq!(answer.body["status"], "ABORT", "the host marks runs as late itself");
+    let run = world.run_in(StateType::Failed, "Failed").await;
+    let answer = world
+        .post(&format!("/api/flow_runs/{run}/set_state"), late("Late"))
+        .await;
+    assert_eq!(
+        answer.body["details"]["reason"],
+        "Only scheduled flows can be marked late."
+    );
+}
