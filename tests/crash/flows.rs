@@ -27,10 +27,14 @@ pub(crate) enum Kind {
     Single,
     /// Is paused and resumed.
     Paused,
+    /// Fails, and goes on when somebody asks for that.
+    Retried,
+    /// Fails, and goes on when somebody marks the task run as done.
+    Marked,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Fan,
         Self::Flaky,
         Self::Timer,
@@ -43,6 +47,8 @@ impl Kind {
         Self::Narrow,
         Self::Single,
         Self::Paused,
+        Self::Retried,
+        Self::Marked,
     ];
 
     /// Of the flow and of its deployment.
@@ -60,6 +66,8 @@ impl Kind {
             Self::Narrow => "narrow",
             Self::Single => "single",
             Self::Paused => "paused",
+            Self::Retried => "retried",
+            Self::Marked => "marked",
         }
     }
 
@@ -76,12 +84,12 @@ impl Kind {
     pub(crate) const fn executions(self) -> (u64, u64) {
         match self {
             Self::Fan => (3, 3),
-            Self::Flaky => (2, 2),
+            Self::Flaky | Self::Retried => (2, 2),
             Self::Long | Self::Narrow | Self::Single => (1, 1),
             // Stopped before or after a worker took it.
             Self::Cancelled | Self::TooLong => (0, 1),
             // The child run has its own.
-            Self::Timer | Self::Approval | Self::Nested | Self::Withdrawn | Self::Paused => (0, 0),
+            Self::Timer | Self::Approval | Self::Nested | Self::Withdrawn | Self::Paused | Self::Marked => (0, 0),
         }
     }
 }
@@ -97,7 +105,7 @@ pub(crate) const FLOWS: &str = "
 prefect_work_pools:
   - {name: open, concurrency_limit: 500}
   - {name: narrow, concurrency_limit: 2}
-prefect_flows: [{name: fan}, {name: flaky}, {name: timer}, {name: approval}, {name: nested}, {name: child}, {name: long}, {name: cancelled}, {name: withdrawn}, {name: too_long}, {name: narrow}, {name: single}, {name: paused}, {name: tick}, {name: tock}]
+prefect_flows: [{name: fan}, {name: flaky}, {name: timer}, {name: approval}, {name: nested}, {name: child}, {name: long}, {name: cancelled}, {name: withdrawn}, {name: too_long}, {name: narrow}, {name: single}, {name: paused}, {name: retried}, {name: marked}, {name: tick}, {name: tock}]
 prefect_tasks:
   - {name: numbers, flow_name: fan, task_kind: transform, task_config: {program: '[range(3)]'}}
   - {name: each, flow_name: fan, depends_on: [numbers], for_each: results.numbers, celery_task_name: crash.once, inputs: {run: run.id, number: item}}
@@ -118,6 +126,11 @@ prefect_tasks:
   - {name: alone, flow_name: single, celery_task_name: crash.gauged, inputs: {run: run.id}, task_kwargs: {gauge: single}}
   - {name: before, flow_name: paused, task_kind: sleep, task_config: {seconds: 0.5}}
   - {name: resumed, flow_name: paused, depends_on: [before], task_kind: noop}
+  - {name: early, flow_name: retried, task_kind: transform, task_config: {program: '7'}}
+  - {name: once_more, flow_name: retried, depends_on: [early], celery_task_name: crash.flaky, inputs: {run: run.id}}
+  - {name: then, flow_name: retried, depends_on: [once_more, early], task_kind: transform, inputs: {seven: results.early}, task_config: {program: '.seven + 1'}}
+  - {name: by_hand, flow_name: marked, task_kind: transform, task_config: {program: 'error(\"no\")'}}
+  - {name: then, flow_name: marked, depends_on: [by_hand], task_kind: transform, inputs: {given: results.by_hand}, task_config: {program: '.given + 1'}}
   - {name: quick, flow_name: tick, task_kind: noop}
   - {name: tocks, flow_name: tock, celery_task_name: crash.once, inputs: {run: run.id}}
 prefect_deployments:
@@ -134,6 +147,8 @@ prefect_deployments:
   - {name: narrow, flow_name: narrow, work_pool_name: narrow}
   - {name: single, flow_name: single, work_pool_name: open, concurrency_limit: 1}
   - {name: paused, flow_name: paused, work_pool_name: open}
+  - {name: retried, flow_name: retried, work_pool_name: open}
+  - {name: marked, flow_name: marked, work_pool_name: open}
   - {name: tick, flow_name: tick, work_pool_name: open, catch_up: all, schedule_type: interval, schedule_config: {interval_seconds: 1, anchor_date: '2026-01-01T00:00:00Z'}}
   - {name: tock, flow_name: tock, work_pool_name: open, catch_up: all, schedule_type: interval, schedule_config: {interval_seconds: 2, anchor_date: '2026-01-01T00:00:00Z'}}
 ";

@@ -26,7 +26,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Some fail first, and are to go on.
     pub(crate) fn is_over(&self) -> bool {
+        if matches!(self.kind, Kind::Retried | Kind::Marked) && self.state == "FAILED" {
+            return false;
+        }
         ["COMPLETED", "FAILED", "CANCELLED", "CRASHED"].contains(&self.state.as_str())
     }
 }
@@ -121,6 +125,10 @@ fn steer(host: &Host, redis: &mut redis::Connection, one: &mut Asked, name: &str
         (Kind::Approval, "RUNNING") => approve(host, &id),
         (Kind::Cancelled, "RUNNING") if is_taken(redis, &id) => set_state(host, &id, "CANCELLING"),
         (Kind::Withdrawn, "RUNNING") if is_queued(host, &id)? => set_state(host, &id, "CANCELLING"),
+        (Kind::Retried, "FAILED") => host
+            .try_post(&format!("/flow_runs/{id}/retry"), &json!({"from": "failed"}))
+            .map(drop),
+        (Kind::Marked, "FAILED") => mark_done(host, &id),
         (Kind::Paused, "RUNNING") if !one.was_paused => set_state(host, &id, "PAUSED"),
         (Kind::Paused, "PAUSED") => {
             one.was_paused = true;
@@ -144,6 +152,17 @@ fn tasks(host: &Host, id: &str) -> Option<Vec<Value>> {
     let filter = json!({"flow_runs": {"id": {"any_": [id]}}});
     let (_, found) = host.try_post("/task_runs/filter", &filter)?;
     Some(found.as_array().cloned().unwrap_or_default())
+}
+
+/// What is done already is refused.
+fn mark_done(host: &Host, id: &str) -> Option<()> {
+    let failed = |task: &&Value| task["state"]["type"] == "FAILED";
+    let Some(task) = tasks(host, id)?.iter().find(failed).map(|task| task["id"].clone()) else {
+        return Some(());
+    };
+    let path = format!("/task_runs/{}/mark_done", task.as_str().unwrap_or_default());
+    host.try_post(&path, &json!({"note": "by hand", "result": 41}))
+        .map(drop)
 }
 
 /// An answer that comes twice is refused, not taken twice.

@@ -27,6 +27,9 @@ fn load_for(point: &str) -> &'static [Kind] {
         }
         "child.before-start" | "child.after-start" | "child.ended" => &[Kind::Nested],
         "signal.taken" => &[Kind::Approval],
+        "retry.asked" | "retry.taken" => &[Kind::Retried],
+        "retry.brought-back" => &[Kind::Retried, Kind::Marked],
+        "done.taken" => &[Kind::Marked],
         "run.timer-fired" => &[Kind::Timer],
         "store.admission" | "store.admitted" | "store.release" => &[Kind::Narrow, Kind::Single, Kind::Paused],
         _ => &[Kind::Fan, Kind::Long],
