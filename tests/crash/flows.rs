@@ -128,9 +128,9 @@ prefect_tasks:
   - {name: resumed, flow_name: paused, depends_on: [before], task_kind: noop}
   - {name: early, flow_name: retried, task_kind: transform, task_config: {program: '7'}}
   - {name: once_more, flow_name: retried, depends_on: [early], celery_task_name: crash.flaky, inputs: {run: run.id}}
-  - {name: then, flow_name: retried, depends_on: [once_more, early], task_kind: transform, inputs: {seven: results.early}, task_config: {program: '.seven + 1'}}
+  - {name: retried_after, flow_name: retried, depends_on: [once_more, early], task_kind: transform, inputs: {seven: results.early}, task_config: {program: '.seven + 1'}}
   - {name: by_hand, flow_name: marked, task_kind: transform, task_config: {program: 'error(\"no\")'}}
-  - {name: then, flow_name: marked, depends_on: [by_hand], task_kind: transform, inputs: {given: results.by_hand}, task_config: {program: '.given + 1'}}
+  - {name: marked_after, flow_name: marked, depends_on: [by_hand], task_kind: transform, inputs: {given: results.by_hand}, task_config: {program: '.given + 1'}}
   - {name: quick, flow_name: tick, task_kind: noop}
   - {name: tocks, flow_name: tock, celery_task_name: crash.once, inputs: {run: run.id}}
 prefect_deployments:
