@@ -339,66 +339,6 @@ async fn a_signal_that_cannot_arrive_is_refused() {
     );
 }
 
-/// Rows: state before, state asked for, HTTP status, status, state after.
-#[tokio::test]
-async fn what_becomes_of_a_proposed_state() {
-    use StateType::{Cancelling, Completed, Failed, Paused, Running, Scheduled};
-    let world = World::new().await;
-    let table = [
-        (Scheduled, "Scheduled", "CANCELLING", 201, "REJECT", "CANCELLED"),
-        (Scheduled, "Resuming", "CANCELLING", 201, "REJECT", "CANCELLED"),
-        (Running, "Running", "CANCELLING", 201, "ACCEPT", "CANCELLING"),
-        (Running, "Running", "CANCELLED", 201, "ACCEPT", "CANCELLING"),
-        (Paused, "Paused", "CANCELLING", 201, "ACCEPT", "CANCELLING"),
-        (Cancelling, "Cancelling", "CANCELLING", 200, "REJECT", "CANCELLING"),
-        (Completed, "Completed", "CANCELLING", 200, "ABORT", "COMPLETED"),
-        (Failed, "TimedOut", "PAUSED", 200, "ABORT", "FAILED"),
-        (Running, "Running", "PAUSED", 201, "ACCEPT", "PAUSED"),
-        (Scheduled, "Scheduled", "PAUSED", 200, "REJECT", "SCHEDULED"),
-        (Paused, "Paused", "RUNNING", 201, "ACCEPT", "SCHEDULED"),
-        (Paused, "Paused", "SCHEDULED", 201, "ACCEPT", "SCHEDULED"),
-        (Running, "Running", "COMPLETED", 200, "ABORT", "RUNNING"),
-        (Completed, "Completed", "SCHEDULED", 200, "REJECT", "COMPLETED"),
-        (Completed, "Completed", "COMPLETED", 200, "REJECT", "COMPLETED"),
-        (Completed, "Completed", "CRASHED", 200, "ABORT", "COMPLETED"),
-        (Failed, "Failed", "SCHEDULED", 201, "ACCEPT", "SCHEDULED"),
-        (Failed, "Failed", "RUNNING", 200, "ABORT", "FAILED"),
-        (Running, "Running", "PENDING", 200, "ABORT", "RUNNING"),
-        (Running, "Running", "SCHEDULED", 200, "ABORT", "RUNNING"),
-        (Cancelling, "Cancelling", "RUNNING", 200, "REJECT", "CANCELLING"),
-        (Cancelling, "Cancelling", "SCHEDULED", 200, "REJECT", "CANCELLING"),
-    ];
-    for (before, name, asked, http, status, after) in table {
-        let id = world.run_in(before, name).await;
-        let body = json!({"state": {"type": asked, "name": null, "message": null, "data": null,
-            "state_details": {"transition_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"}}, "force": false});
-        let answer = world.post(&format!("/api/flow_runs/{id}/set_state"), body).await;
-        let case = format!("{name} → {asked}: {}", answer.body);
-        assert_eq!(answer.status, http, "{case}");
-        assert_eq!(answer.body["status"], status, "{case}");
-        assert_eq!(answer.body["state"]["type"], after, "{case}");
-        let details = format!("{}_details", status.to_lowercase());
-        assert_eq!(answer.body["details"]["type"], details.as_str(), "{case}");
-    }
-}
-
-#[tokio::test]
-async fn a_run_that_has_moved_on_is_an_answer_and_no_fault() {
-    let world = World::new().await;
-    let id = world.run_in(StateType::Running, "Running").await;
-    world.refuse_with(World::rejection());
-    let answer = world
-        .post(
-            &format!("/api/flow_runs/{id}/set_state"),
-            json!({"state": {"type": "CANCELLING"}}),
-        )
-        .await;
-    assert_eq!(answer.body["status"], "ABORT");
-    assert_eq!(answer.body["details"]["reason"], "the flow run is already Completed");
-    let answer = world.post(&format!("/api/flow_runs/{id}/resume"), json!({})).await;
-    assert_eq!(answer.body["status"], "REJECT", "{}", answer.body);
-}
-
 #[tokio::test]
 async fn runs_tasks_logs_and_results_are_found() {
     let world = World::new().await;
