@@ -2,9 +2,9 @@
 //! them. Every handler reads the store or the catalog and answers; what changes a run goes through
 //! the runner.
 //!
-//! Absent on purpose: WebSockets and events (clients poll), pages for browsers, TLS (a proxy's
-//! work), and every resource of Prefect that has no meaning here (blocks, variables, artifacts,
-//! automations): [`absent`] says so.
+//! Absent on purpose: WebSockets and events (clients poll), pages for browsers but the one that shows
+//! what the API is, TLS (a proxy's work), and every resource of Prefect that has no meaning here
+//! (blocks, variables, artifacts, automations): [`absent`] says so.
 
 mod absent;
 mod admin;
@@ -29,6 +29,7 @@ mod hooks;
 mod keys;
 mod listen;
 mod logs;
+mod openapi;
 mod page;
 mod plugins;
 mod schedules;
@@ -161,6 +162,9 @@ fn admin_routes(file_bytes_max: usize) -> Router<ApiState> {
     Router::new()
         .route("/health", get(admin::health))
         .route("/ready", get(admin::ready))
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(openapi::page))
+        .route("/docs/{file}", get(openapi::asset))
         .route("/version", get(admin::api_version))
         .route("/admin/version", get(admin::version))
         .route("/hello", get(admin::hello))

@@ -14,6 +14,9 @@ use super::error::Error;
 /// Faults told at most.
 const FAULTS_MAX: usize = 20;
 
+/// Up to here a floating point number says which whole number it is.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// Levels of JSON at most: the limit of `serde_json`, which has no setting.
 const DEPTH_MAX: usize = 127;
 
@@ -110,6 +113,16 @@ impl Body {
     }
 }
 
+/// `7.0` as 7: to JSON they are the same number, and some clients write all numbers so.
+fn whole(value: &Value) -> Option<Value> {
+    let number = value
+        .as_f64()
+        .filter(|number| number.fract() == 0.0 && number.abs() < WHOLE_MAX)?;
+    #[allow(clippy::cast_possible_truncation, reason = "whole, and below 2^53")]
+    let number = number as i64;
+    Some(number.into())
+}
+
 /// The fields of an object that have not been read yet.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
@@ -122,7 +135,8 @@ impl Fields<'_> {
     /// The value of a field; `None` when it is missing or null, or faulty.
     pub(super) fn value<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let value = self.take(name)?;
-        match serde_json::from_value(value) {
+        let whole = whole(&value);
+        match serde_json::from_value(value).or_else(|error| whole.map_or(Err(error), serde_json::from_value)) {
             Ok(value) => Some(value),
             Err(error) => {
                 self.fault(Some(name), "value_error", &error.to_string());

@@ -8,6 +8,7 @@ use super::Readiness;
 use crate::runner;
 
 mod again;
+mod conformance;
 mod contract;
 mod definitions;
 mod door;
@@ -100,6 +101,17 @@ async fn explicit_nulls_and_unknown_fields_at_the_top_mean_nothing() {
         )
         .await;
     assert_eq!(names(&empty.body), ["loose", "stocks"]);
+}
+
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_point() {
+    let world = World::new().await;
+    let answer = world
+        .post("/api/flows/filter", json!({"limit": 1.0, "offset": 1.0}))
+        .await;
+    assert_eq!(names(&answer.body), ["stocks"], "{}", answer.body);
+    let half = world.post("/api/flows/filter", json!({"limit": 1.5})).await;
+    assert_eq!(half.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 #[tokio::test]

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::{Router, middleware};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use grepx_engine::{FlowRunId, Json, NodeId, Rejected, State, StateType, Timestamp};
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+use super::conformance;
 use crate::api::{ApiState, Door, Hooks, router};
 use crate::broker::{Broker, Work, WorkError};
 use crate::config;
@@ -145,7 +146,7 @@ impl World {
         let secrets = [("shared".to_owned(), SECRET.to_owned())].into();
         let state = state.with_hooks(Hooks::new(&settings, &secrets).expect("the secret is long"));
         Self {
-            router: router(state.clone()),
+            router: router(state.clone()).layer(middleware::from_fn(conformance::judge)),
             state,
             store: opened.store,
             runner,
@@ -221,10 +222,11 @@ impl World {
         Answer {
             status: parts.status,
             headers: parts.headers,
-            body: if bytes.is_empty() {
-                Value::Null
-            } else {
-                serde_json::from_slice(&bytes).expect("JSON")
+            // Pages are a text; that JSON is JSON, the document sees to.
+            body: match serde_json::from_slice(&bytes) {
+                Ok(json) => json,
+                Err(_) if bytes.is_empty() => Value::Null,
+                Err(_) => String::from_utf8_lossy(&bytes).into(),
             },
         }
     }

@@ -52,7 +52,17 @@ fn what_needs_no_key_is_listed_here() {
         .filter(|rule| rule.scope.is_none())
         .map(|rule| rule.route)
         .collect();
-    assert_eq!(open, ["/api/health", "/api/ready", "/api/hooks/{name}"]);
+    assert_eq!(
+        open,
+        [
+            "/api/health",
+            "/api/ready",
+            "/api/openapi.json",
+            "/api/docs",
+            "/api/docs/{file}",
+            "/api/hooks/{name}"
+        ]
+    );
 }
 
 #[test]
