@@ -9,10 +9,10 @@ use crate::stock::{Stock, has, row};
 fn work_pools_are_shown_paused_and_limited() {
     let mut host = host();
     let stock = Stock::of(&host);
-    row(&stock.says(&["work-pool", "ls"]), &["narrow", "process", "2"]);
+    row(&stock.says(&["work-pool", "ls"]), &["narrow", "process", "3"]);
     row(&stock.says(&["work-pool", "ls"]), &["default-process-pool", "10"]);
     let pool = stock.json(&["work-pool", "inspect", "narrow"]);
-    assert_eq!(pool["description"], "One at a time", "{pool}");
+    assert_eq!(pool["description"], "A few at a time", "{pool}");
     assert_eq!(pool["status"], "READY", "{pool}");
     has(&stock.refuses(&["work-pool", "inspect", "nobody"]), &["not found"]);
 
