@@ -77,11 +77,11 @@ async fn what_is_not_there_is_404_with_a_sentence() {
 #[tokio::test]
 async fn another_method_is_told_which_there_are() {
     let world = World::new().await;
-    let answer = world.ask("PUT", "/api/work_pools/pool", &[], Value::Null).await;
+    let answer = world.ask("PUT", "/api/plugins", &[], Value::Null).await;
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(answer.headers["allow"], "GET, PATCH");
+    assert_eq!(answer.headers["allow"], "GET, POST");
     let named = answer.body["detail"].as_str().expect("a text").to_owned();
-    assert!(named.contains("PUT is not a method of /api/work_pools/pool"), "{named}");
+    assert!(named.contains("PUT is not a method of /api/plugins"), "{named}");
 }
 
 #[tokio::test]

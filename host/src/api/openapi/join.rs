@@ -7,6 +7,7 @@
 //!   /api/flows/{id}:
 //!     get:
 //!       says: A flow                   # one line
+//!       id: get_flow                   # optional: else made of method and path
 //!       more: Markdown.                # optional
 //!       path: {id: uuid The flow}      # where a parameter is no text
 //!       query: {limit: integer Rows}     # `limit!` has to be there
@@ -181,7 +182,10 @@ fn operation(path: &str, method: &str, written: &Value, tag: &str) -> Result<Val
         }
     }
     responses.sort_keys();
-    let id = operation_id(&upper, path);
+    let id = match written["id"].as_str() {
+        Some(id) => id.to_owned(),
+        None => operation_id(&upper, path),
+    };
     let mut operation = json!({
         "operationId": id,
         "tags": [tag],
