@@ -1,7 +1,7 @@
 //! What expressions see of a request: `body`, `headers` and `query`.
 
-use axum::extract::Query;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, header};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::config::Hook;
@@ -20,10 +20,12 @@ impl Received {
         let is_form = headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(FORM.as_bytes()));
-        let body = match std::str::from_utf8(body) {
-            Ok("") => Value::Null,
-            Ok(text) if is_form => pairs(Some(text))?,
-            _ => serde_json::from_slice(body).map_err(|error| format!("The body is no JSON: {error}"))?,
+        // Many senders call everything a form.
+        let body = match serde_json::from_slice(body) {
+            Ok(json) => json,
+            Err(_) if body.is_empty() => Value::Null,
+            Err(_) if is_form => pairs(&String::from_utf8_lossy(body)),
+            Err(error) => return Err(format!("The body is no JSON: {error}")),
         };
         let signature = hook.signature.as_ref().map(|signature| signature.header.as_str());
         let mut seen = Map::new();
@@ -38,7 +40,7 @@ impl Received {
         Ok(Self([
             ("body", body),
             ("headers", Value::Object(seen)),
-            ("query", pairs(query)?),
+            ("query", pairs(query.unwrap_or_default())),
         ]))
     }
 
@@ -48,15 +50,16 @@ impl Received {
 }
 
 /// Of a name that stands twice the last.
-fn pairs(text: Option<&str>) -> Result<Value, String> {
-    let Some(text) = text else {
-        return Ok(Value::Object(Map::new()));
+fn pairs(text: &str) -> Value {
+    let decoded = |part: &str| {
+        let spaced = part.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
     };
-    let uri = Uri::try_from(format!("/?{}", text.replace(['\r', '\n'], "")));
-    let read = uri
-        .ok()
-        .and_then(|uri| Query::<Vec<(String, String)>>::try_from_uri(&uri).ok());
-    let Query(pairs) = read.ok_or("The form is not understood")?;
-    let pairs = pairs.into_iter().map(|(name, value)| (name, value.into()));
-    Ok(Value::Object(pairs.collect()))
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    Value::Object(
+        pairs
+            .map(|(name, value)| (decoded(name), decoded(value).into()))
+            .collect(),
+    )
 }

@@ -171,6 +171,10 @@ async fn a_hook_without_a_signature_is_open_but_not_to_pages_of_strangers() {
     let id = answer["flow_run_id"].as_str().expect("an id");
     let run = world.get(&format!("/api/flow_runs/{id}")).await.body;
     assert_eq!(run["parameters"]["all"], json!({"a": "1", "b": "x y"}));
+    let (_, json) = send(&world, "open", &form, r#"{"a": [1]}"#).await;
+    let id = json["flow_run_id"].as_str().expect("JSON that is called a form");
+    let run = world.get(&format!("/api/flow_runs/{id}")).await.body;
+    assert_eq!(run["parameters"]["all"], json!({"a": [1]}));
     let page = [("host", "localhost:4200"), ("origin", "https://evil.example")];
     assert_eq!(send(&world, "open", &page, "{}").await.0, StatusCode::FORBIDDEN);
     let long = format!("\"{}\"", "x".repeat(60));
