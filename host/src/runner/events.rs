@@ -175,8 +175,8 @@ impl Hands {
         let Some(Op::Reply { connection, key: reply }) = live.run.watched(node, attempt, key) else {
             return;
         };
-        let place = (node, key.to_owned());
-        if live.watching.contains_key(&place) {
+        let known = live.watching.get(&node);
+        if known.is_some_and(|known| known.iter().any(|one| *one.command == *key)) {
             return;
         }
         let waiter = Waiter {
@@ -189,11 +189,14 @@ impl Hands {
             return self.refused(live, node, attempt, key, &error);
         }
         let watched = Watched {
-            connection: connection.clone(),
-            key: reply.clone(),
+            command: key.into(),
+            connection: connection.as_str().into(),
+            key: reply.as_str().into(),
             attempt,
         };
-        live.watching.insert(place, watched);
+        let known = live.watching.entry(node).or_default();
+        known.reserve_exact(1);
+        known.push(watched);
     }
 
     /// A command that cannot be carried out fails its attempt.
@@ -297,31 +300,30 @@ impl Live {
         let id = self.id();
         self.queued.remove(&node);
         self.holds.remove(&node);
-        self.watching.retain(|(place, key), watched| {
-            if *place == node {
-                unwatch(broker, id, *place, key, watched);
-            }
-            *place != node
-        });
+        for watched in self.watching.remove(&node).into_iter().flatten() {
+            unwatch(broker, id, node, &watched);
+        }
     }
 
     /// As `close`, for every attempt that the run has given up.
     fn close_over(&mut self, broker: &Broker) {
         let (id, run) = (self.id(), &self.run);
-        self.watching.retain(|(node, key), watched| {
-            let open = run.watched(*node, watched.attempt, key).is_some();
-            if !open {
-                unwatch(broker, id, *node, key, watched);
-            }
-            open
+        self.watching.retain(|node, known| {
+            known.retain(|watched| {
+                let open = run.watched(*node, watched.attempt, &watched.command).is_some();
+                if !open {
+                    unwatch(broker, id, *node, watched);
+                }
+                open
+            });
+            !known.is_empty()
         });
         self.holds.retain(|node, _| {
             run.node_state(*node)
                 .is_some_and(|state| !state.state_type.is_terminal() && state.name != "Cancelling")
         });
         let watching = &self.watching;
-        self.queued
-            .retain(|node, _| watching.keys().any(|(place, _)| place == node));
+        self.queued.retain(|node, _| watching.contains_key(node));
     }
 
     /// Whether the answer is that of the work that is under way.
@@ -348,18 +350,20 @@ impl Live {
         for (_, (_, handle)) in self.inflight.drain() {
             handle.abort();
         }
-        for ((node, key), watched) in &self.watching {
-            unwatch(broker, id, *node, key, watched);
+        for (node, known) in &self.watching {
+            for watched in known {
+                unwatch(broker, id, *node, watched);
+            }
         }
     }
 }
 
-fn unwatch(broker: &Broker, run: grepx_engine::FlowRunId, node: NodeId, key: &str, watched: &Watched) {
+fn unwatch(broker: &Broker, run: grepx_engine::FlowRunId, node: NodeId, watched: &Watched) {
     let waiter = Waiter {
         run,
         node,
         attempt: watched.attempt,
-        key: key.to_owned(),
+        key: watched.command.to_string(),
     };
     broker.unwatch(&watched.connection, &watched.key, &waiter);
 }

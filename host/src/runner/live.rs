@@ -29,7 +29,7 @@ pub(crate) struct Live {
     /// Messages that a worker should take.
     pub(crate) queued: HashMap<NodeId, Queued>,
     /// Reply keys that the broker watches.
-    pub(crate) watching: HashMap<(NodeId, String), Watched>,
+    pub(crate) watching: HashMap<NodeId, Vec<Watched>>,
     /// What the next commit will hold.
     pub(crate) draft: Draft,
     pub(crate) armed: Option<Timestamp>,
@@ -74,8 +74,10 @@ pub(crate) struct Queued {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
-    pub(crate) connection: String,
-    pub(crate) key: String,
+    /// Key of the command.
+    pub(crate) command: Box<str>,
+    pub(crate) connection: Box<str>,
+    pub(crate) key: Box<str>,
     pub(crate) attempt: u32,
 }
 

@@ -212,7 +212,7 @@ impl Run {
 
     fn outcome(&self, node: NodeId, attempt: u32, key: &str, outcome: &Outcome) -> Result<Vec<Fact>, Rejected> {
         let current = self.attempt(node, attempt, 0)?;
-        if matches!(current.mode, Mode::Stopping { .. }) || !current.waits.contains_key(key) {
+        if matches!(current.mode, Mode::Stopping { .. }) || current.waits.get(key).is_none() {
             return Err(self.stale(node, attempt, current.step));
         }
         Ok(vec![Fact::Outcome {

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use crate::agenda::{Alarm, Due, Mark};
-use crate::run::{Attempt, Mode, Node, NodeState, Phase, Run, Wait};
+use crate::run::{Attempt, Mode, Node, NodeState, Phase, Run};
+use crate::waits::Wait;
 use crate::{Json, NodeId, Op, Outcome, Snapshot, StopReason, TaskError, Timestamp};
 
 /// What a call of a kind is given, beside what the shell knows of flow and task.
@@ -138,8 +139,8 @@ impl Run {
         let (key, _) = current
             .waits
             .iter()
-            .find(|(_, wait)| matches!(wait, Wait::Signal(known) if known == name))?;
-        Some((current.number, key.clone()))
+            .find(|(_, wait)| matches!(wait, Wait::Signal(known) if **known == *name))?;
+        Some((current.number, key.to_owned()))
     }
 
     /// The names of the signals that an attempt of the node waits for.
@@ -148,8 +149,8 @@ impl Run {
         let Some(NodeState::Active(current)) = self.node(node).map(|known| &known.state) else {
             return Vec::new();
         };
-        let names = current.waits.values().filter_map(|wait| match wait {
-            Wait::Signal(name) => Some(name.as_str()),
+        let names = current.waits.iter().filter_map(|(_, wait)| match wait {
+            Wait::Signal(name) => Some(&**name),
             _ => None,
         });
         names.collect()

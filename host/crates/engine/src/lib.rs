@@ -19,6 +19,7 @@ mod run;
 mod state;
 mod time;
 mod view;
+mod waits;
 
 pub use agenda::{Due, Mark};
 pub use decide::ATTEMPTS_MAX;

@@ -1,11 +1,12 @@
 //! A flow run as its log says it is. Only `fold` writes here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::agenda::{Agenda, Mark};
+use crate::waits::Waits;
 use crate::{
-    Definition, Fact, FlowRunId, Json, NodeId, Op, Outcome, Record, RunOutcome, Skip, Snapshot, StopReason, TaskError,
+    Definition, Fact, FlowRunId, Json, NodeId, Outcome, Record, RunOutcome, Skip, Snapshot, StopReason, TaskError,
     Timestamp, TriggerRule, Wake,
 };
 
@@ -137,7 +138,7 @@ pub(crate) struct Attempt {
     pub(crate) snapshot: Option<Snapshot>,
     /// Digest of the build that wrote the snapshot.
     pub(crate) build: Option<Arc<str>>,
-    pub(crate) waits: BTreeMap<String, Wait>,
+    pub(crate) waits: Waits,
     /// Outcomes that the kind has not seen, or that the call in flight carries (`delivered`).
     pub(crate) arrived: Vec<(String, Outcome)>,
     pub(crate) delivered: usize,
@@ -160,20 +161,6 @@ pub(crate) enum Mode {
     Calling { mark: Mark },
     Suspended,
     Stopping { mark: Mark, reason: StopReason },
-}
-
-/// An open command.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Wait {
-    Timer(Timestamp),
-    /// In the outbox; only a failure comes back.
-    Send,
-    Signal(String),
-    /// Something that the shell has to look after for as long as it is open.
-    Watch {
-        mark: Mark,
-        op: Op,
-    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,12 +1,12 @@
 //! One attempt, from its first call to its last command. Whatever it has on the agenda goes when it
 //! is over.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::agenda::{Alarm, Due, Mark};
 use crate::decide::timed_out;
-use crate::run::{Attempt, End, Mode, NodeState, Run, Wait};
+use crate::run::{Attempt, End, Mode, NodeState, Run};
+use crate::waits::{Wait, Waits};
 use crate::{Command, Json, NodeId, Op, Outcome, StopReason, Suspended, TaskError, Timestamp, Wake};
 
 impl Run {
@@ -37,7 +37,7 @@ impl Run {
             deadline,
             snapshot: None,
             build: None,
-            waits: BTreeMap::new(),
+            waits: Waits::default(),
             arrived: Vec::new(),
             delivered: 0,
             wake: Wake::Any(Vec::new()),
@@ -87,7 +87,7 @@ impl Run {
                 Wait::Timer(*at)
             }
             Op::Enqueue(_) | Op::Broadcast(_) => Wait::Send,
-            Op::Signal(name) => Wait::Signal(name.clone()),
+            Op::Signal(name) => Wait::Signal(name.as_str().into()),
             Op::Cancel(other) => return self.close_command(node, other),
             Op::Reply { .. } | Op::StartFlow(_) => Wait::Watch {
                 mark: self.agenda.add(Due::Watch {
@@ -95,12 +95,12 @@ impl Run {
                     attempt,
                     key: key.clone(),
                 }),
-                op: command.op.clone(),
+                op: Box::new(command.op.clone()),
             },
         };
         self.close_command(node, &key);
         if let Some(attempt) = self.active(node) {
-            attempt.waits.insert(key, wait);
+            attempt.waits.insert(&key, wait);
         }
     }
 
@@ -226,7 +226,7 @@ impl Run {
             Mode::Suspended => None,
         };
         let deadline = attempt.deadline.take();
-        let keys: Vec<String> = attempt.waits.keys().cloned().collect();
+        let keys: Vec<String> = attempt.waits.iter().map(|(key, _)| key.to_owned()).collect();
         if let Some(mark) = mark {
             self.agenda.settle(mark);
         }
