@@ -126,7 +126,10 @@ async fn write_records(store: Store) {
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        if let Err(error) = store.flush_records().await {
+        // What concerns the whole store, the store has told.
+        if let Err(error) = store.flush_records().await
+            && !error.concerns_all()
+        {
             tracing::warn!(error = %crate::report::chain(&error), "the audit log is behind");
         }
     }

@@ -85,6 +85,20 @@ points! {
     AfterPlan = "schedule.after-plan",
     RunsRead = "boot.runs-read",
     OutboxTaken = "boot.outbox-taken",
+    // Flow runs that ended long ago: one is gone and its rows are not; a step is kept.
+    RemovalBegun = "removal.begun",
+    RemovalStep = "removal.step-kept",
+    // Commands on the store as a whole; the file beside it comes before the file in its place.
+    BackupCopying = "backup.copying",
+    BackupCopied = "backup.copied",
+    BackupPlaced = "backup.placed",
+    RestoreCopied = "restore.copied",
+    RestoreReady = "restore.ready",
+    RestoreKept = "restore.kept",
+    RestoreCleared = "restore.cleared",
+    RestorePlaced = "restore.placed",
+    Vacuumed = "gc.vacuumed",
+    DefinitionsForgotten = "gc.definitions-forgotten",
 }
 
 /// Where the process dies, and at which passage.

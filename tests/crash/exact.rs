@@ -14,7 +14,7 @@ use redis::Commands as _;
 use serde_json::{Value, json};
 
 /// Serves with a failpoint until the host dies of it; `each` is asked meanwhile.
-fn dies_at(host: &mut Host, point: &str, mut each: impl FnMut(&Host)) {
+pub(crate) fn dies_at(host: &mut Host, point: &str, mut each: impl FnMut(&Host)) {
     host.spawn(&[("GREPX_FAILPOINT", point)]);
     let _ = host.comes_up();
     let status = wait_for(&format!("the host to die at {point}"), || {
@@ -25,7 +25,7 @@ fn dies_at(host: &mut Host, point: &str, mut each: impl FnMut(&Host)) {
     host.kill();
 }
 
-fn count(host: &Host, table: &str) -> i64 {
+pub(crate) fn count(host: &Host, table: &str) -> i64 {
     let path = host.folder().join("state/grepx-host.db");
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let database = rusqlite::Connection::open_with_flags(path, flags).expect("the run database");

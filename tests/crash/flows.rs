@@ -100,6 +100,8 @@ pub(crate) const CHILD: &str = "child";
 pub(crate) const TICK: &str = "tick";
 pub(crate) const TOCK: &str = "tock";
 pub(crate) const NARROW_SLOTS: i64 = 2;
+/// What the tasks count of themselves while they run.
+pub(crate) const GAUGES: [&str; 2] = ["narrow", "single"];
 
 pub(crate) const FLOWS: &str = "
 prefect_work_pools:
@@ -108,22 +110,22 @@ prefect_work_pools:
 prefect_flows: [{name: fan}, {name: flaky}, {name: timer}, {name: approval}, {name: nested}, {name: child}, {name: long}, {name: cancelled}, {name: withdrawn}, {name: too_long}, {name: narrow}, {name: single}, {name: paused}, {name: retried}, {name: marked}, {name: tick}, {name: tock}]
 prefect_tasks:
   - {name: numbers, flow_name: fan, task_kind: transform, task_config: {program: '[range(3)]'}}
-  - {name: each, flow_name: fan, depends_on: [numbers], for_each: results.numbers, celery_task_name: crash.once, inputs: {run: run.id, number: item}}
+  - {name: each, flow_name: fan, depends_on: [numbers], for_each: results.numbers, celery_task_name: crash.once, inputs: {run: run.id, number: item}, retry_config: &patient {max_retries: 50, retry_delay_seconds: 0.1}}
   - {name: sum, flow_name: fan, depends_on: [each], task_kind: transform, inputs: {all: results.each}, task_config: {program: '.all | add'}}
-  - {name: flaky, flow_name: flaky, celery_task_name: crash.flaky, inputs: {run: run.id}, retry_config: {max_retries: 2, retry_delay_seconds: 0.1}}
+  - {name: flaky, flow_name: flaky, celery_task_name: crash.flaky, inputs: {run: run.id}, retry_config: *patient}
   - {name: short, flow_name: timer, task_kind: sleep, task_config: {seconds: 0.3}}
   - {name: longer, flow_name: timer, depends_on: [short], task_kind: sleep, task_config: {seconds: 0.5}}
   - {name: sign_off, flow_name: approval, task_kind: approval}
   - {name: after, flow_name: approval, depends_on: [sign_off], task_kind: noop}
   - {name: call, flow_name: nested, task_kind: subflow, task_config: {deployment: child/child}}
   - {name: read, flow_name: nested, depends_on: [call], task_kind: transform, inputs: {all: results.call.results}, task_config: {program: .all.work}}
-  - {name: work, flow_name: child, celery_task_name: crash.once, inputs: {run: run.id}}
-  - {name: long, flow_name: long, celery_task_name: crash.once, inputs: {run: run.id}, task_kwargs: {seconds: 1.5}}
-  - {name: revoked, flow_name: cancelled, celery_task_name: crash.once, inputs: {run: run.id}, task_kwargs: {seconds: 60}}
-  - {name: unread, flow_name: withdrawn, celery_task_name: crash.once, inputs: {run: run.id}, task_config: {queue: nobody}}
+  - {name: work, flow_name: child, celery_task_name: crash.once, inputs: {run: run.id}, retry_config: *patient}
+  - {name: long, flow_name: long, celery_task_name: crash.once, inputs: {run: run.id}, task_kwargs: {seconds: 1.5}, retry_config: *patient}
+  - {name: revoked, flow_name: cancelled, celery_task_name: crash.once, inputs: {run: run.id}, task_kwargs: {seconds: 60}, retry_config: *patient}
+  - {name: unread, flow_name: withdrawn, celery_task_name: crash.once, inputs: {run: run.id}, task_config: {queue: nobody}, retry_config: *patient}
   - {name: slow, flow_name: too_long, celery_task_name: crash.once, inputs: {run: run.id}, task_kwargs: {seconds: 60}, timeout_seconds: 1}
-  - {name: of_two, flow_name: narrow, celery_task_name: crash.gauged, inputs: {run: run.id}, task_kwargs: {gauge: narrow}}
-  - {name: alone, flow_name: single, celery_task_name: crash.gauged, inputs: {run: run.id}, task_kwargs: {gauge: single}}
+  - {name: of_two, flow_name: narrow, celery_task_name: crash.gauged, inputs: {run: run.id}, task_kwargs: {gauge: narrow}, retry_config: *patient}
+  - {name: alone, flow_name: single, celery_task_name: crash.gauged, inputs: {run: run.id}, task_kwargs: {gauge: single}, retry_config: *patient}
   - {name: before, flow_name: paused, task_kind: sleep, task_config: {seconds: 0.5}}
   - {name: resumed, flow_name: paused, depends_on: [before], task_kind: noop}
   - {name: early, flow_name: retried, task_kind: transform, task_config: {program: '7'}}
@@ -132,7 +134,7 @@ prefect_tasks:
   - {name: by_hand, flow_name: marked, task_kind: transform, task_config: {program: 'error(\"no\")'}}
   - {name: marked_after, flow_name: marked, depends_on: [by_hand], task_kind: transform, inputs: {given: results.by_hand}, task_config: {program: '.given + 1'}}
   - {name: quick, flow_name: tick, task_kind: noop}
-  - {name: tocks, flow_name: tock, celery_task_name: crash.once, inputs: {run: run.id}}
+  - {name: tocks, flow_name: tock, celery_task_name: crash.once, inputs: {run: run.id}, retry_config: *patient}
 prefect_deployments:
   - {name: fan, flow_name: fan, work_pool_name: open}
   - {name: flaky, flow_name: flaky, work_pool_name: open}

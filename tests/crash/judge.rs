@@ -16,8 +16,9 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::flows::{CHILD, Kind, NARROW_SLOTS, TICK, TOCK};
+use crate::flows::{CHILD, GAUGES, Kind, NARROW_SLOTS, TICK, TOCK};
 use crate::life::Life;
+use crate::trouble::Fault;
 
 /// How long runs of the schedules and revocations may take to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,12 +29,32 @@ pub(crate) struct Figures {
     pub(crate) flow_runs: u64,
     pub(crate) task_runs: u64,
     pub(crate) executions: u64,
+    /// Attempts that the host gave up, because their worker was gone with them.
+    pub(crate) lost_attempts: u64,
+    /// Of those, what had ended all the same: its result was gone with the worker.
+    pub(crate) lost_after_end: u64,
+    /// Executions of messages that Celery itself has delivered again.
+    pub(crate) redelivered: u64,
     pub(crate) duplicates: u64,
     pub(crate) losses: u64,
     pub(crate) limits_exceeded: u64,
     pub(crate) instants: u64,
     pub(crate) instants_missing: u64,
     pub(crate) instants_doubled: u64,
+}
+
+/// What the tasks of a flow run have counted.
+#[derive(Debug, Default)]
+struct Executed {
+    /// By attempt, without what Celery has delivered again.
+    attempts: Vec<u64>,
+    /// Attempts of which there is nothing but a second delivery.
+    only_again: u64,
+    redelivered: u64,
+    /// Attempts that ran to their end.
+    ended: u64,
+    /// Attempts that the host gave up.
+    lost: u64,
 }
 
 struct Row {
@@ -158,17 +179,32 @@ fn rows(life: &Life) -> Vec<Row> {
     rows.expect("rows").collect::<Result<_, _>>().expect("flow runs")
 }
 
-/// By flow run: how often each attempt was executed.
-fn executions(life: &Life) -> HashMap<String, Vec<u64>> {
-    let mut redis = life.redis.connect();
-    let keys: Vec<String> = redis.keys("ran:attempt:*").expect("Redis answers");
-    let mut executions: HashMap<String, Vec<u64>> = HashMap::new();
+/// By flow run.
+fn executions(life: &Life) -> HashMap<String, Executed> {
+    let mut redis = life.trouble.redis.connect();
+    let mut executed: HashMap<String, Executed> = HashMap::new();
+    let keys: Vec<String> = redis.keys("ran:*:*").expect("Redis answers");
     for key in keys {
-        let run = key.split(':').nth(2).expect("a flow run").to_owned();
-        let times: u64 = redis.get(&key).expect("a count");
-        executions.entry(run).or_default().push(times);
+        let mut parts = key.split(':').skip(1);
+        let (kind, run) = (parts.next().expect("a kind"), parts.next().expect("a flow run"));
+        let times: u64 = redis.scard(&key).expect("a count");
+        let one = executed.entry(run.to_owned()).or_default();
+        match kind {
+            "attempt" => one.attempts.push(times),
+            "ended" => one.ended = times,
+            _ => {
+                one.redelivered += times;
+                let first: bool = redis.exists(key.replace(kind, "attempt")).expect("Redis answers");
+                one.only_again += u64::from(!first);
+            }
+        }
     }
-    executions
+    let given_up = "SELECT lower(hex(run_id)) FROM facts WHERE fact LIKE '{\"attempt_failed\"%\"celery-lost\"%'";
+    for run in texts(life, given_up) {
+        let run = Uuid::parse_str(&run).expect("an id").to_string();
+        executed.entry(run).or_default().lost += 1;
+    }
+    executed
 }
 
 /// Every flow run that was asked for exists once and has ended as it should; there is no other.
@@ -215,14 +251,17 @@ fn asked_once(life: &mut Life, rows: &[Row], figures: &mut Figures) {
     }
 }
 
-/// No attempt was executed twice, and each run had as many as it should.
-fn executed_once(life: &mut Life, rows: &[Row], executions: &HashMap<String, Vec<u64>>, figures: &mut Figures) {
+/// No attempt was executed twice, and each run had as many as it should: one more for each that was
+/// given up with its worker.
+fn executed_once(life: &mut Life, rows: &[Row], executed: &HashMap<String, Executed>, figures: &mut Figures) {
     let kinds: BTreeMap<&str, Kind> = Kind::ALL.iter().map(|kind| (kind.name(), *kind)).collect();
+    let none = Executed::default();
     for row in rows {
-        let none = Vec::new();
-        let attempts = executions.get(&row.id).unwrap_or(&none);
-        figures.executions += attempts.iter().sum::<u64>();
-        for times in attempts.iter().filter(|times| **times > 1) {
+        let of_run = executed.get(&row.id).unwrap_or(&none);
+        figures.executions += of_run.attempts.iter().sum::<u64>() + of_run.redelivered;
+        figures.redelivered += of_run.redelivered;
+        figures.lost_attempts += of_run.lost;
+        for times in of_run.attempts.iter().filter(|times| **times > 1) {
             figures.duplicates += times - 1;
             let what = format!(
                 "an attempt of {} ({}) was executed {times} times",
@@ -235,15 +274,35 @@ fn executed_once(life: &mut Life, rows: &[Row], executions: &HashMap<String, Vec
             None if row.state == "COMPLETED" && row.deployment != TICK => (1, 1),
             None => (0, u64::from(row.deployment != TICK)),
         };
-        let attempts = attempts.len() as u64;
-        if !(least..=most).contains(&attempts) {
+        figures.lost_after_end += of_run.ended.saturating_sub(most).min(of_run.lost);
+        let attempts = of_run.attempts.len() as u64 + of_run.only_again;
+        if !(least..=most + of_run.lost).contains(&attempts) {
             let what = format!(
-                "{} ({}) had {attempts} attempts at workers, it should have {least} to {most}",
-                row.deployment, row.id
+                "{} ({}) had {attempts} attempts at workers, it should have {least} to {most}, and {} were given up",
+                row.deployment, row.id, of_run.lost
             );
             figures.losses += u64::from(attempts < least);
-            figures.duplicates += attempts.saturating_sub(most);
+            figures.duplicates += attempts.saturating_sub(most + of_run.lost);
             life.violations.push(what);
+        }
+    }
+    of_celery(life, figures);
+}
+
+/// What Celery may do to tasks when its worker or its connection is gone, and only then.
+fn of_celery(life: &mut Life, figures: &Figures) {
+    let causes = [Fault::AllCut, Fault::RedisKilled, Fault::WorkerKilled].map(|fault| life.trouble.count(fault));
+    let causes: u64 = causes.into_iter().sum();
+    let celery = [
+        ("given up as lost", figures.lost_attempts, causes * 1_000),
+        // As many as a worker runs at once.
+        ("given up although they had ended", figures.lost_after_end, causes * 4),
+        ("delivered again by Celery", figures.redelivered, causes * 1_000),
+    ];
+    for (what, number, most) in celery {
+        if number > most {
+            life.violations
+                .push(format!("{number} attempts were {what}, at most {most} may be"));
         }
     }
 }
@@ -304,8 +363,8 @@ fn instants(life: &mut Life, rows: &[Row], deployment: &str, every: i64, cut: i6
 
 /// What the tasks themselves have seen.
 fn limits(life: &mut Life, figures: &mut Figures) {
-    let mut redis = life.redis.connect();
-    for (gauge, limit) in [("narrow", NARROW_SLOTS), ("single", 1)] {
+    let mut redis = life.trouble.redis.connect();
+    for (gauge, limit) in GAUGES.into_iter().zip([NARROW_SLOTS, 1]) {
         let most: Option<i64> = redis.get(format!("most:{gauge}")).expect("Redis answers");
         if most.is_some_and(|most| most > limit) {
             figures.limits_exceeded += 1;
@@ -317,7 +376,7 @@ fn limits(life: &mut Life, figures: &mut Figures) {
 
 /// No message, no slot, no send.
 fn nothing_left(life: &mut Life) {
-    let mut redis = life.redis.connect();
+    let mut redis = life.trouble.redis.connect();
     for queue in ["celery", "nobody"] {
         let left: i64 = redis.llen(queue).expect("Redis answers");
         if left > 0 {

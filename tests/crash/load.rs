@@ -2,6 +2,7 @@
 //! request that was not answered is asked again, as a careful client would.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use grepx_tests::Host;
 use redis::Commands as _;
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::flows::Kind;
 
+/// How long Redis is waited for.
+const REDIS_ANSWERS: Duration = Duration::from_millis(200);
 /// Flow runs that are asked about in one request.
 const AT_ONCE: usize = 200;
 
@@ -39,11 +42,11 @@ pub(crate) struct Load {
     pub(crate) asked: Vec<Asked>,
     /// Ids of deployments by name; they never change.
     deployments: BTreeMap<&'static str, String>,
-    redis: redis::Connection,
+    redis: redis::Client,
 }
 
 impl Load {
-    pub(crate) fn new(host: &Host, redis: redis::Connection) -> Self {
+    pub(crate) fn new(host: &Host, redis: redis::Client) -> Self {
         let deployments = Kind::ALL.iter().map(|kind| {
             let name = kind.name();
             let (status, found) = host.get(&format!("/deployments/name/{name}/{name}"));
@@ -93,7 +96,7 @@ impl Load {
                     continue;
                 };
                 one.state.clone_from(state);
-                steer(host, &mut self.redis, one, name)?;
+                steer(host, &self.redis, one, name)?;
             }
         }
         Some(())
@@ -119,7 +122,7 @@ fn states(host: &Host, runs: &[&mut Asked]) -> Option<BTreeMap<String, (String, 
     )
 }
 
-fn steer(host: &Host, redis: &mut redis::Connection, one: &mut Asked, name: &str) -> Option<()> {
+fn steer(host: &Host, redis: &redis::Client, one: &mut Asked, name: &str) -> Option<()> {
     let Some(id) = one.id.clone() else { return Some(()) };
     match (one.kind, one.state.as_str()) {
         (Kind::Approval, "RUNNING") => approve(host, &id),
@@ -179,10 +182,13 @@ fn approve(host: &Host, id: &str) -> Option<()> {
     Some(())
 }
 
-/// A worker has begun with a task of the run.
-fn is_taken(redis: &mut redis::Connection, id: &str) -> bool {
-    let keys: Vec<String> = redis.keys(format!("ran:attempt:{id}:*")).expect("Redis answers");
-    !keys.is_empty()
+/// A worker has begun with a task of the run; not known while Redis is in trouble.
+fn is_taken(redis: &redis::Client, id: &str) -> bool {
+    let asked = redis.get_connection_with_timeout(REDIS_ANSWERS).and_then(|mut redis| {
+        redis.set_read_timeout(Some(REDIS_ANSWERS))?;
+        redis.keys::<_, Vec<String>>(format!("ran:*:{id}:*"))
+    });
+    asked.is_ok_and(|keys| !keys.is_empty())
 }
 
 fn is_queued(host: &Host, id: &str) -> Option<bool> {

@@ -9,7 +9,11 @@ mod life;
 mod load;
 mod random;
 mod torture;
+mod trouble;
+mod upkeep;
+mod vitals;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flows::Kind;
@@ -36,7 +40,10 @@ fn load_for(point: &str) -> &'static [Kind] {
     }
 }
 
-/// Names of all failpoints, from the binary.
+/// What has tests of its own: the embedded worker, and what looks after the store as a whole.
+const APART: [&str; 5] = ["memory.", "removal.", "backup.", "restore.", "gc."];
+
+/// Names of the failpoints that the mixed load comes by, from the binary.
 fn points(life: &Life) -> Vec<String> {
     let listed = life.host.cli(&["failpoints"]).success();
     let points: Vec<String> = listed.out.lines().map(str::to_owned).collect();
@@ -44,6 +51,15 @@ fn points(life: &Life) -> Vec<String> {
         !points.is_empty(),
         "the binary has no failpoints: these tests need a debug build"
     );
+    let (apart, points): (Vec<String>, Vec<String>) = points
+        .into_iter()
+        .partition(|point| APART.iter().any(|prefix| point.starts_with(prefix)));
+    let upkeep: BTreeSet<&str> = apart
+        .iter()
+        .map(String::as_str)
+        .filter(|point| !point.starts_with(APART[0]))
+        .collect();
+    assert_eq!(upkeep, upkeep::points(), "each has to be died at");
     points
 }
 
@@ -57,9 +73,7 @@ fn passed(life: &Life) {
 fn a_crash_at_each_failpoint_costs_nothing() {
     let mut life = Life::begin();
     let mut random = Random::new(1);
-    // The embedded worker has its own test.
-    let points = points(&life).into_iter().filter(|point| !point.starts_with("memory."));
-    for point in points {
+    for point in points(&life) {
         let passage = match point.as_str() {
             "store.before-commit" | "store.after-commit" => random.between(5, 20),
             _ => 1,
@@ -83,4 +97,19 @@ fn crashes_at_random_instants_cost_nothing() {
     life.go_on_to_the_end();
     judge::judge(&mut life);
     passed(&life);
+}
+
+/// The host dies while Redis or the worker is in trouble, and lives on when that is over.
+#[test]
+fn crashes_in_the_middle_of_trouble_cost_nothing() {
+    let mut life = Life::in_trouble(3);
+    let mut random = Random::new(3);
+    for _ in 0..8 {
+        let time = Duration::from_millis(random.between(500, 3_000));
+        life.die_after(time, &Kind::ALL);
+    }
+    life.go_on_to_the_end();
+    judge::judge(&mut life);
+    passed(&life);
+    assert!(!life.trouble.counts.is_empty());
 }

@@ -1,5 +1,6 @@
-//! The long form: hundreds of kills at random instants and random failpoints, with a table at the
-//! end. `cargo xtask torture --minutes 10 --seed 7`.
+//! The long form: hundreds of kills at random instants and random failpoints, while Redis and the
+//! workers are in trouble, then one long life of the host in which it must not grow; with a table
+//! at the end. `cargo xtask torture --minutes 10 --seed 7`.
 
 #![allow(clippy::print_stdout, reason = "a table for people")]
 
@@ -9,12 +10,15 @@ use crate::flows::Kind;
 use crate::judge::{Figures, judge};
 use crate::life::Life;
 use crate::random::Random;
+use crate::vitals::Series;
 use crate::{load_for, passed, points};
 
 const MINUTES: &str = "GREPX_TORTURE_MINUTES";
 const SEED: &str = "GREPX_TORTURE_SEED";
 /// Open flow runs above which nothing new is started.
 const OPEN_MAX: usize = 150;
+/// In the long life there is always so much to do.
+const STEADY: usize = 20;
 /// Between two reports of how it goes.
 const REPORT: u32 = 25;
 
@@ -31,12 +35,11 @@ fn torture() {
     let seed = number(SEED, 1);
     let time = Duration::from_secs(60 * number(MINUTES, 10));
     println!("seed {seed}, {} minutes", time.as_secs() / 60);
-    let mut life = Life::begin();
+    let mut life = Life::in_trouble(seed);
     let mut random = Random::new(seed);
-    let mut points = points(&life);
-    points.retain(|point| !point.starts_with("memory."));
+    let points = points(&life);
     let began = Instant::now();
-    while began.elapsed() < time {
+    while began.elapsed() < time * 3 / 4 {
         kill_once(&mut life, &mut random, &points);
         if life.kills.is_multiple_of(REPORT) {
             println!(
@@ -49,9 +52,15 @@ fn torture() {
             );
         }
     }
+    println!("{:>5} s  one long life", began.elapsed().as_secs());
+    let series = life.live_for(time / 4, |load| {
+        if load.open() < STEADY {
+            load.want(&[*random.one_of(&Kind::ALL)]);
+        }
+    });
     life.go_on_to_the_end();
     let figures = judge(&mut life);
-    show(&life, &figures, seed);
+    show(&life, &figures, &series, seed);
     passed(&life);
 }
 
@@ -81,21 +90,33 @@ fn kill_once(life: &mut Life, random: &mut Random, points: &[String]) {
     life.die_at(point, passage, &load);
 }
 
-fn show(life: &Life, figures: &Figures, seed: u64) {
+fn show(life: &Life, figures: &Figures, series: &Series, seed: u64) {
+    let (from, to) = series.from_to();
     let lines = [
         ("seed", seed),
         ("kills", life.kills.into()),
+        ("failpoints not reached", life.not_reached),
         ("flow runs", figures.flow_runs),
         ("task runs", figures.task_runs),
         ("executions by Celery workers", figures.executions),
+        ("attempts lost with a worker", figures.lost_attempts),
+        ("of them ended, result lost", figures.lost_after_end),
+        ("delivered again by Celery", figures.redelivered),
         ("planned instants", figures.instants),
         ("duplicates", figures.duplicates),
         ("losses", figures.losses),
         ("limits exceeded", figures.limits_exceeded),
         ("instants missing", figures.instants_missing),
         ("instants doubled", figures.instants_doubled),
+        ("long life: memory, early, KiB", from.memory_kib),
+        ("long life: memory, late, KiB", to.memory_kib),
+        ("long life: open files, early", from.files),
+        ("long life: open files, late", to.files),
         ("violations", life.violations.len() as u64),
     ];
+    for (fault, times) in &life.trouble.counts {
+        println!("{:<30} {times:>8}", fault.name());
+    }
     for (what, number) in lines {
         println!("{what:<30} {number:>8}");
     }

@@ -9,6 +9,11 @@ use grepx_tests::{Host, HostBuilder, RedisServer};
 /// A deployment `flow/deployment` with one task `task` of this row, and `quiet/quiet`, which needs
 /// no Redis. Lost messages are looked for every second.
 fn host(redis: &RedisServer, task: &str) -> HostBuilder {
+    host_over(&redis.url(), task)
+}
+
+/// As `host`, with this way to Redis.
+fn host_over(url: &str, task: &str) -> HostBuilder {
     let row: String = task.lines().map(|line| format!("    {line}\n")).collect();
     let flows = format!(
         "prefect_work_pools: [{{name: pool}}]
@@ -22,7 +27,6 @@ prefect_tasks:
   - {{name: quiet, flow_name: quiet, work_pool_name: pool}}
 "
     );
-    let url = redis.url();
     let celery = format!("celery:\n  broker_url: {url}\n  result_backend: {url}\n  lost_after_seconds: 1");
     Host::with(&flows).config(&celery)
 }

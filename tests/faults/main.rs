@@ -4,8 +4,10 @@
 #![allow(clippy::disallowed_methods, reason = "the tests do to databases what others do")]
 
 mod backup;
+mod burst;
 mod celery;
 mod disk;
+mod fsync;
 mod master;
 mod store;
 

@@ -8,6 +8,7 @@ mod host;
 mod http_server;
 mod plugins;
 mod process;
+mod proxy;
 mod redis_server;
 mod worker;
 
@@ -19,6 +20,7 @@ pub use host::{Host, HostBuilder, Outcome};
 pub use http_server::{Asked, HttpServer};
 pub use plugins::host_with;
 pub use process::Process;
+pub use proxy::Proxy;
 pub use redis_server::RedisServer;
 pub use worker::{Pool, Worker};
 

@@ -95,6 +95,25 @@ impl Process {
         wait_for("the end of the process", || self.child.try_wait().expect("its status"))
     }
 
+    /// Ends it at once with all its children, before one of them can end what it does.
+    ///
+    /// # Panics
+    /// When `kill` cannot be run.
+    pub fn kill_all(&mut self) {
+        // Frozen, it makes no new ones.
+        self.signal("STOP");
+        let listed = format!("/proc/{0}/task/{0}/children", self.id());
+        let children = std::fs::read_to_string(listed).expect("Linux");
+        for child in children.split_whitespace() {
+            // It may have ended by itself.
+            let _ = Command::new("kill")
+                .args(["-KILL", child])
+                .stderr(Stdio::null())
+                .status();
+        }
+        self.kill();
+    }
+
     /// Ends it at once.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

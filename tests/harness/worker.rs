@@ -26,6 +26,17 @@ impl Worker {
     /// When Celery is not there or does not get ready.
     #[must_use]
     pub fn start(redis: &RedisServer, pool: Pool, queues: &str) -> Self {
+        let mut worker = Self::spawn(redis, pool, queues);
+        worker.process.wait_for_line(" ready.");
+        worker
+    }
+
+    /// As `start`, without waiting.
+    ///
+    /// # Panics
+    /// When Celery is not there.
+    #[must_use]
+    pub fn spawn(redis: &RedisServer, pool: Pool, queues: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let tasks = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("celery");
         let mut command = Command::new(provided("GREPX_TEST_VENV").join("bin/celery"));
@@ -47,8 +58,7 @@ impl Worker {
                 Pool::Prefork => ["--pool=prefork", "--concurrency=4"],
                 Pool::Solo => ["--pool=solo", "--concurrency=1"],
             });
-        let mut process = Process::start(command, &folder.path().join("worker.log"));
-        process.wait_for_line(" ready.");
+        let process = Process::start(command, &folder.path().join("worker.log"));
         Self {
             process,
             _folder: folder,

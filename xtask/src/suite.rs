@@ -22,6 +22,7 @@ use tally::{Program, Tally};
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     components::wasm_target()?;
     needs::redis()?;
+    needs::strace()?;
     let venv = needs::venv(workspace)?;
     let program = match shell::works(workspace.cargo().args(["nextest", "--version"])) {
         true => Program::Nextest,

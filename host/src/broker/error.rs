@@ -137,6 +137,9 @@ fn explain_kind(place: &str, error: &RedisError, said: &str) -> String {
         _ if error.is_connection_refusal() => {
             format!("nothing listens at {place}: start the server or correct the URL")
         }
+        _ if error.is_timeout() && place.starts_with("rediss:") => format!(
+            "{place} does not answer in time: look at the server and the network, and whether it speaks TLS on this port"
+        ),
         _ if error.is_timeout() => format!("{place} does not answer in time: look at the server and the network"),
         _ if error.is_connection_dropped() => format!("{place} closed the connection ({said})"),
         _ => format!("{place}: {said}"),

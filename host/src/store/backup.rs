@@ -21,6 +21,8 @@ use grepx_engine::Timestamp;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use crate::failpoint::{self, Point};
+
 use super::check::{self, Depth, Found};
 use super::{Error, FILE_NAME, lock, open};
 
@@ -82,7 +84,9 @@ pub fn backup(dir: &Path, to: &Path, overwrite: bool) -> Result<Copied, BackupEr
     let copied = copy(&source, &part);
     match copied {
         Ok(copied) => {
+            failpoint::reach(Point::BackupCopied);
             put_in_place(&part, to)?;
+            failpoint::reach(Point::BackupPlaced);
             Ok(copied)
         }
         Err(error) => {
@@ -124,7 +128,9 @@ pub fn restore(dir: &Path, from: &Path, at: Timestamp) -> Result<Copied, BackupE
     }
     let part = dir.join(format!("{FILE_NAME}.part"));
     let copied = copy(&source, &part).inspect_err(|_| drop(remove(&part)))?;
+    failpoint::reach(Point::RestoreCopied);
     put_in_place(&part, &restoring(dir))?;
+    failpoint::reach(Point::RestoreReady);
     let before = finish(dir, at)?;
     Ok(Copied { before, ..copied })
 }
@@ -144,10 +150,13 @@ pub(super) fn finish(dir: &Path, at: Timestamp) -> Result<Option<PathBuf>, Backu
             keep(&beside(&store, end), &beside(&before, end))?;
         }
     }
+    failpoint::reach(Point::RestoreKept);
     for end in ["-wal", "-shm"] {
         remove(&beside(&store, end))?;
     }
+    failpoint::reach(Point::RestoreCleared);
     put_in_place(&complete, &store)?;
+    failpoint::reach(Point::RestorePlaced);
     Ok(there.then_some(before))
 }
 
@@ -197,7 +206,10 @@ fn copy_pages(source: &Connection, target: &mut Connection) -> Result<(), Error>
     loop {
         match copying.step(PAGES_AT_ONCE)? {
             StepResult::Done => return Ok(()),
-            _ => std::thread::park_timeout(PAUSE),
+            _ => {
+                failpoint::reach(Point::BackupCopying);
+                std::thread::park_timeout(PAUSE);
+            }
         }
     }
 }

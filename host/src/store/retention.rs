@@ -16,6 +16,7 @@ use rusqlite::{Connection, params};
 use super::writer::Writing;
 use super::{Error, Store};
 use crate::config::Retention;
+use crate::failpoint::{self, Point};
 
 /// Bytes of what may be long that one step removes: each page of it is touched.
 const BYTES_AT_ONCE: i64 = 2 << 20;
@@ -140,6 +141,9 @@ impl Store {
                 all.flow_runs += step.flow_runs;
                 all.rows += step.rows;
                 self.0.removed.count(&step);
+                if step.rows > 0 {
+                    failpoint::reach(Point::RemovalStep);
+                }
                 if !step.more {
                     return Ok(all);
                 }
@@ -186,7 +190,9 @@ impl Store {
     pub async fn forget_definitions(&self) -> Result<u64, Error> {
         self.write(|writing| {
             let unused = "DELETE FROM definitions WHERE digest NOT IN (SELECT definition FROM flow_runs)";
-            Ok(writing.sql.execute(unused, [])? as u64)
+            let forgotten = writing.sql.execute(unused, [])? as u64;
+            failpoint::reach(Point::DefinitionsForgotten);
+            Ok(forgotten)
         })
         .await
     }
@@ -213,6 +219,7 @@ fn remove(writing: &Writing<'_>, cutoffs: Cutoffs, rows_max: u64) -> Result<Remo
         }
         for run in runs {
             begin(sql, &run)?;
+            failpoint::reach(Point::RemovalBegun);
             removed.flow_runs += 1;
             removed.rows += 1;
         }

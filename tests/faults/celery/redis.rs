@@ -1,10 +1,12 @@
 //! A Redis that forgets, freezes, refuses, cuts off, or comes back empty.
 
-use grepx_tests::{Host, Pool, RedisServer, Worker, wait_for};
+use std::time::Duration;
+
+use grepx_tests::{Host, Pool, Proxy, RedisServer, Worker, wait_for};
 use redis::Commands as _;
 use serde_json::json;
 
-use super::{NAME, QUIET, host, ran};
+use super::{NAME, QUIET, host, host_over, ran};
 
 const COUNTED: &str = "celery_task_name: tests.count\nfor_each: range(100) | list\ninputs: {number: item}\n";
 
@@ -87,22 +89,8 @@ fn killed_connections_lose_and_repeat_nothing() {
         wait_for("some of the tasks", || {
             (ran(&redis, "counted") >= part * 80).then_some(())
         });
-        // The host's connections have no name; a worker's loss of its own is another matter.
-        let clients: String = redis::cmd("CLIENT")
-            .arg("LIST")
-            .query(&mut redis.connect())
-            .expect("clients");
-        for client in clients.lines().filter(|client| client.contains("lib-name=redis-rs")) {
-            let id = client
-                .split(' ')
-                .find_map(|word| word.strip_prefix("id="))
-                .expect("an id");
-            let _: Result<i64, _> = redis::cmd("CLIENT")
-                .arg("KILL")
-                .arg("ID")
-                .arg(id)
-                .query(&mut redis.connect());
-        }
+        // A worker's loss of its own connections is another matter.
+        redis.cut(Some("redis-rs"));
     }
     let run = host.wait(&id);
     assert_eq!(run["state"]["type"], "COMPLETED", "{}", host.logs(&id));
@@ -182,4 +170,59 @@ fn an_outage_is_told_once() {
     redis.restart();
     let _worker = Worker::start(&redis, Pool::Prefork, "celery");
     assert_eq!(host.wait(&id)["state"]["type"], "COMPLETED");
+}
+
+#[test]
+fn a_slow_server_holds_up_only_what_needs_it() {
+    let redis = RedisServer::start();
+    let _worker = Worker::start(&redis, Pool::Prefork, "celery");
+    let proxy = Proxy::to(redis.port());
+    let host = host_over(&format!("redis://127.0.0.1:{}/0", proxy.port()), COUNTED).start();
+    proxy.delay(Duration::from_millis(400));
+    let id = host.run(NAME, &json!({}));
+    for _ in 0..5 {
+        completes(&host, QUIET);
+    }
+    assert_eq!(host.flow_run(&id)["state"]["type"], "RUNNING", "{}", host.logs(&id));
+    let run = host.wait(&id);
+    assert_eq!(run["state"]["type"], "COMPLETED", "{}", host.logs(&id));
+    assert_eq!(ran(&redis, "counted"), 100);
+}
+
+#[test]
+fn broken_tls_is_named_and_heals_with_the_configuration() {
+    let redis = RedisServer::start();
+    let broken = format!("rediss://127.0.0.1:{}/0", redis.port());
+    let mut host = host_over(&broken, COUNTED).start();
+    let id = host.run(NAME, &json!({}));
+    let _ = reason(&host, &id, "TLS");
+    completes(&host, QUIET);
+    host.stop();
+    let file = host.folder().join("config.yaml");
+    let config = std::fs::read_to_string(&file).expect("the configuration");
+    std::fs::write(&file, config.replace("rediss://", "redis://")).expect("written");
+    host.serve();
+    let _worker = Worker::start(&redis, Pool::Prefork, "celery");
+    assert_eq!(host.wait(&id)["state"]["type"], "COMPLETED", "{}", host.logs(&id));
+    assert_eq!(ran(&redis, "counted"), 100);
+}
+
+/// Redis closes a subscriber for whom too much waits; the result is read another way.
+#[test]
+fn results_larger_than_the_buffer_of_subscribers_arrive() {
+    let redis = RedisServer::start();
+    command(
+        &redis,
+        &["CONFIG", "SET", "client-output-buffer-limit", "pubsub 65536 65536 1"],
+    );
+    let _worker = Worker::start(&redis, Pool::Prefork, "celery");
+    let big = "celery_task_name: tests.big\nfor_each: range(4) | list\ntask_kwargs: {size: 3000000}\n";
+    let host = host(&redis, big).start();
+    let id = host.run(NAME, &json!({}));
+    let run = host.wait(&id);
+    assert_eq!(run["state"]["type"], "COMPLETED", "{}", host.logs(&id));
+    for task in host.task_runs(&id).values().filter(|task| task["index"].is_number()) {
+        let (_, result) = host.get(&format!("/task_runs/{}/result", task["id"].as_str().expect("an id")));
+        assert_eq!(result.as_str().map(str::len), Some(3_000_000));
+    }
 }

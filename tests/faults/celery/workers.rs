@@ -23,9 +23,21 @@ fn message(task: &Value) -> &str {
 
 #[test]
 fn a_task_whose_worker_was_killed_is_lost_and_tried_again_where_that_was_said() {
+    killed_with_its_worker(SLOW);
+}
+
+/// Celery would deliver its message again an hour later; the retry is the only second run.
+#[test]
+fn a_task_that_is_acknowledged_late_is_tried_again_once() {
+    let redis = killed_with_its_worker(&SLOW.replace("tests.slow", "tests.slow_late"));
+    let unacked: i64 = redis.connect().hlen("unacked").expect("a count");
+    assert_eq!(unacked, 1, "of the second run");
+}
+
+fn killed_with_its_worker(task: &str) -> RedisServer {
     let redis = RedisServer::start();
     let mut first = Worker::start(&redis, Pool::Solo, "celery");
-    let retried = format!("{SLOW}retry_config: {{max_retries: 1}}");
+    let retried = format!("{task}retry_config: {{max_retries: 1}}");
     let host = host(&redis, &retried).start();
     let id = host.run(NAME, &json!({}));
     running(&redis, 1);
@@ -35,7 +47,7 @@ fn a_task_whose_worker_was_killed_is_lost_and_tried_again_where_that_was_said() 
     let logs = host.logs(&id);
     assert!(logs.contains("is lost") && logs.contains("celery-lost"), "{logs}");
     assert_eq!(host.task_runs(&id)["task"]["run_count"], 2);
-    host.cancel(&id);
+    redis
 }
 
 #[test]
@@ -160,4 +172,40 @@ fn a_result_that_comes_after_the_end_changes_nothing() {
     let task = &host.task_runs(&id)["task"];
     assert!(message(task).contains("timed-out"), "{task}");
     assert_eq!(host.flow_run(&id)["state"]["type"], "FAILED");
+}
+
+#[test]
+fn a_result_that_comes_after_a_cancel_changes_nothing() {
+    let redis = RedisServer::start();
+    let worker = Worker::start(&redis, Pool::Solo, "celery");
+    let host = host(&redis, LONG).start();
+    let id = host.run(NAME, &json!({}));
+    running(&redis, 1);
+    host.cancel(&id);
+    let run = host.wait(&id);
+    assert_eq!(run["state"]["type"], "CANCELLED", "{run}");
+    // A solo worker cannot be stopped: it stores its result all the same.
+    wait_for("the late result", || (ran(&redis, "slow:finished") == 1).then_some(()));
+    drop(worker);
+    assert_eq!(host.flow_run(&id)["state"]["type"], "CANCELLED");
+    assert_eq!(host.task_runs(&id)["task"]["state"]["type"], "CANCELLED");
+}
+
+#[test]
+fn a_result_that_comes_after_a_newer_attempt_changes_nothing() {
+    let redis = RedisServer::start();
+    let _worker = Worker::start(&redis, Pool::Solo, "celery");
+    let task = "celery_task_name: tests.slow_once\ntimeout_seconds: 2\nretry_config: {max_retries: 9, retry_delay_seconds: 0.1}";
+    let host = host(&redis, task).start();
+    let id = host.run(NAME, &json!({}));
+    let run = host.wait(&id);
+    assert_eq!(run["state"]["type"], "COMPLETED", "{}", host.logs(&id));
+    assert_eq!(
+        ran(&redis, "slow_once:finished"),
+        1,
+        "the first attempt has ended, too late"
+    );
+    assert_eq!(host.result(&id, "task"), json!("another"));
+    let task = &host.task_runs(&id)["task"];
+    assert!(task["run_count"].as_u64() > Some(1), "{task}");
 }

@@ -1,4 +1,5 @@
-//! Redis and a Python environment with Celery, for the tests that talk to the real ones.
+//! Redis and a Python environment with Celery, for the tests that talk to the real ones; strace, for
+//! those in which the system refuses.
 //!
 //! Installed where that is possible without asking anybody (as root on a Debian system, as in
 //! a container); elsewhere one line says what to do. Nothing is downloaded twice: the Python
@@ -31,6 +32,16 @@ pub(crate) fn redis() -> Result<()> {
         bail!("apt-get has installed redis-server, but it does not start: try `redis-server --version`");
     }
     Ok(())
+}
+
+pub(crate) fn strace() -> Result<()> {
+    if shell::works(Command::new("strace").arg("--version")) {
+        return Ok(());
+    }
+    apt_install(
+        "strace",
+        "strace is not installed, and the tests of failing disks need it: `apt-get install strace` or the like",
+    )
 }
 
 /// The folder of an environment that holds exactly the pinned requirements.

@@ -13,6 +13,7 @@ use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
 use crate::clock;
 use crate::config::Settings;
+use crate::failpoint;
 use crate::store::{self, BackupError, Collected, Copied, Cutoffs, FILE_NAME, Found, Store};
 
 /// Nobody else waits for the store.
@@ -20,6 +21,7 @@ const ROWS_PER_STEP: u32 = 10_000;
 const TIME_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 pub(crate) fn backup(global: &Global, arguments: &Backup) -> Done {
+    failpoint::arm().map_err(Failure::usage)?;
     let settings = load_settings(global, Vec::new())?;
     let copied = store::backup(&settings.store.dir, &arguments.file, arguments.force).map_err(failure)?;
     if global.json {
@@ -36,6 +38,7 @@ pub(crate) fn backup(global: &Global, arguments: &Backup) -> Done {
 }
 
 pub(crate) fn restore(global: &Global, arguments: &Restore) -> Done {
+    failpoint::arm().map_err(Failure::usage)?;
     let settings = load_settings(global, Vec::new())?;
     let dir = &settings.store.dir;
     let copied = store::restore(dir, &arguments.file, clock::now()).map_err(failure)?;
@@ -56,6 +59,7 @@ pub(crate) fn restore(global: &Global, arguments: &Restore) -> Done {
 }
 
 pub(crate) fn gc(global: &Global, arguments: &Gc) -> Done {
+    failpoint::arm().map_err(Failure::usage)?;
     let settings = load_settings(global, Vec::new())?;
     let dir = &settings.store.dir;
     if !dir.join(FILE_NAME).exists() {
