@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 mod components;
 mod examples;
+mod fuzz;
 mod scaffold;
 mod shell;
 mod suite;
@@ -48,7 +49,7 @@ enum Command {
     },
     /// Measure the release binary on this machine: start, memory, latency, throughput
     Bench {
-        /// Which: `runs`, `schedules`, `plugins`
+        /// Which: `runs`, `schedules`, `plugins`, `restart`, `pressure`
         #[arg(default_value = "runs")]
         what: String,
     },
@@ -60,6 +61,8 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Let libFuzzer look for inputs that hurt (needs cargo-fuzz)
+    Fuzz(fuzz::Args),
     /// Check the rules of the house that the compiler does not know
     Tidy {
         /// Check another checkout
@@ -90,6 +93,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { args } => suite::run(&Workspace::find()?, &args),
         Command::Bench { what } => suite::bench(&Workspace::find()?, &what),
         Command::Torture { minutes, seed } => suite::torture(&Workspace::find()?, minutes, seed),
+        Command::Fuzz(args) => fuzz::run(&Workspace::find()?, &args),
         Command::Tidy { root: Some(root) } => tidy::run(&root),
         Command::Tidy { root: None } => tidy::run(&workspace::root()),
         Command::RunWhenReady(args) => up::trigger::run(&args),

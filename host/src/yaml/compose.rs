@@ -7,8 +7,10 @@ use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, Span
 
 use super::{Key, Mistake, Mistakes, Node, Spot, Yaml};
 
-/// Values of a file at most, those that aliases repeat counted again.
+/// Values of a file at most.
 const NODES_MAX: usize = 1_000_000;
+/// Bytes that anchors keep and aliases repeat at most: a few lines can stand for any number.
+const REPEATED_BYTES_MAX: usize = 16 << 20;
 /// Nesting at most.
 const DEPTH_MAX: usize = 140;
 /// Characters of a key at most.
@@ -24,6 +26,7 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Mistakes> {
         mistakes: Vec::new(),
         anchors: HashMap::new(),
         nodes: 0,
+        repeated_bytes: 0,
     };
     let options = granit_parser::options! { emit_comments: false, simple_key_max_lookahead: KEY_CHARS_MAX };
     let mut events = Events {
@@ -78,6 +81,7 @@ struct Composer<'f> {
     mistakes: Vec<Mistake>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    repeated_bytes: usize,
 }
 
 impl Composer<'_> {
@@ -111,7 +115,7 @@ impl Composer<'_> {
         events: &mut Events<'i>,
         depth: usize,
     ) -> Result<Node, Mistake> {
-        self.count(1, spot)?;
+        self.count(spot)?;
         self.deep(depth, spot)?;
         let (anchor, yaml) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -146,6 +150,7 @@ impl Composer<'_> {
         };
         let node = Node { spot, yaml };
         if anchor != 0 {
+            self.repeat(extent(&node).0, spot)?;
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
@@ -209,17 +214,17 @@ impl Composer<'_> {
     }
 
     fn alias(&mut self, anchor: usize, spot: Spot, depth: usize) -> Result<Node, Mistake> {
-        let Some(node) = self.anchors.get(&anchor).cloned() else {
+        let Some(node) = self.anchors.get(&anchor) else {
             return Err(Mistake::new(
                 self.file,
                 spot,
                 "an alias inside of the value that it names",
             ));
         };
-        let (size, height) = extent(&node);
-        self.count(size, spot)?;
+        let (bytes, height) = extent(node);
         self.deep(depth + height, spot)?;
-        Ok(node)
+        self.repeat(bytes, spot)?;
+        Ok(self.anchors[&anchor].clone())
     }
 
     fn deep(&self, depth: usize, spot: Spot) -> Result<(), Mistake> {
@@ -233,10 +238,20 @@ impl Composer<'_> {
         Ok(())
     }
 
-    fn count(&mut self, more: usize, spot: Spot) -> Result<(), Mistake> {
-        self.nodes = self.nodes.saturating_add(more);
+    fn count(&mut self, spot: Spot) -> Result<(), Mistake> {
+        self.nodes += 1;
         if self.nodes > NODES_MAX {
-            let message = format!("more than {NODES_MAX} values, those that aliases repeat counted; split the file");
+            let message = format!("more than {NODES_MAX} values; split the file");
+            return Err(Mistake::new(self.file, spot, message));
+        }
+        Ok(())
+    }
+
+    fn repeat(&mut self, bytes: usize, spot: Spot) -> Result<(), Mistake> {
+        self.repeated_bytes = self.repeated_bytes.saturating_add(bytes);
+        if self.repeated_bytes > REPEATED_BYTES_MAX {
+            let message =
+                format!("anchors and aliases repeat more than {REPEATED_BYTES_MAX} bytes; write less with them");
             return Err(Mistake::new(self.file, spot, message));
         }
         Ok(())
@@ -254,16 +269,21 @@ impl Composer<'_> {
     }
 }
 
-/// Values in `node`, and levels below it.
+/// Bytes of `node` in memory, and levels below it.
 fn extent(node: &Node) -> (usize, usize) {
     let over = |children: &mut dyn Iterator<Item = &Node>| {
-        children.map(extent).fold((1, 0), |(size, height), (more, below)| {
-            (size + more, height.max(below + 1))
+        let own = (size_of::<Node>(), 0);
+        children.map(extent).fold(own, |(bytes, height), (more, below)| {
+            (bytes + more, height.max(below + 1))
         })
     };
     match &node.yaml {
-        Yaml::Scalar { .. } => (1, 0),
+        Yaml::Scalar { text, .. } => (size_of::<Node>() + text.len(), 0),
         Yaml::List(items) => over(&mut items.iter()),
-        Yaml::Map(entries) => over(&mut entries.iter().map(|(_, value)| value)),
+        Yaml::Map(entries) => {
+            let keys: usize = entries.iter().map(|(key, _)| size_of::<Key>() + key.text.len()).sum();
+            let (bytes, height) = over(&mut entries.iter().map(|(_, value)| value));
+            (bytes + keys, height)
+        }
     }
 }

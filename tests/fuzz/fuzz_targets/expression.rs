@@ -1,0 +1,5 @@
+//! The target `expression` for libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| grepx_fuzz_targets::EXPRESSION.judge(input));
