@@ -13,7 +13,7 @@ use grepx_host::broker::{Broker, Work, WorkError};
 use grepx_host::config;
 use grepx_host::definitions::{Catalog, Files, Timings, compile, rows_of};
 use grepx_host::plugins::{self, Plugins};
-use grepx_host::runner::{Error, RunRequest, Triggered};
+use grepx_host::runner::{Begin, Error, RunRequest, Triggered};
 use grepx_host::store::{self, Commit, LogRow, PoolLimits, RunState, Store, TaskRow};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -135,6 +135,7 @@ async fn put(store: &Store, catalog: &Catalog) -> FlowRunId {
         end_time: None,
         total_run_time_ms: 0,
         run_count: 1,
+        starts_again: None,
         reason: None,
     });
     store.create(row, None, first).await.expect("kept");
@@ -215,12 +216,28 @@ impl Control for Refusing {
         refused()
     }
 
+    fn retry(&self, _: FlowRunId, _: Begin, _: Option<Timestamp>) -> BoxFuture<'_, Result<(), Error>> {
+        refused()
+    }
+
+    fn mark_done(&self, _: FlowRunId, _: NodeId, _: String, _: Json) -> BoxFuture<'_, Result<(), Error>> {
+        refused()
+    }
+
     fn signal(&self, _: FlowRunId, _: NodeId, _: String, _: Json) -> BoxFuture<'_, Result<(), Error>> {
         refused()
     }
 
     fn sync_schedules(&self) -> BoxFuture<'_, ()> {
         async {}.boxed()
+    }
+
+    fn sync_tag_limits(&self) -> BoxFuture<'_, ()> {
+        async {}.boxed()
+    }
+
+    fn tag_holders(&self, _: &str) -> Vec<TaskRunId> {
+        Vec::new()
     }
 
     fn make_planned(&self, _: Uuid, _: Timestamp) -> BoxFuture<'_, Result<Option<FlowRunId>, Error>> {
