@@ -91,7 +91,7 @@ fn kill_once(life: &mut Life, random: &mut Random, points: &[String]) {
 }
 
 fn show(life: &Life, figures: &Figures, series: &Series, seed: u64) {
-    let (from, to) = series.from_to();
+    let (from, to) = series.ends();
     let lines = [
         ("seed", seed),
         ("kills", life.kills.into()),

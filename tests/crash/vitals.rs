@@ -51,7 +51,7 @@ impl Series {
     }
 
     /// The medians of the second quarter and of the last; the first one warms up.
-    pub(crate) fn from_to(&self) -> (Vitals, Vitals) {
+    pub(crate) fn ends(&self) -> (Vitals, Vitals) {
         let quarter = self.seen.len() / 4;
         (
             median(&self.seen[quarter..2 * quarter]),
@@ -61,7 +61,7 @@ impl Series {
 
     /// What has grown and should not have.
     pub(crate) fn growth(&self) -> Vec<String> {
-        let (from, to) = self.from_to();
+        let (from, to) = self.ends();
         let mut grown = Vec::new();
         if to.memory_kib > from.memory_kib + from.memory_kib / 10 + MEMORY_SLACK_KIB {
             grown.push(format!(
