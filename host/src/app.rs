@@ -60,7 +60,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let broker = Broker::start(connections(&settings), work, notices).await?;
     let runner = runner::start(runner::Parts {
         store: opened.store.clone(),
-        plugins: plugins.clone(),
+        kinds: plugins.clone().into(),
         broker: broker.clone(),
         settings: runner_settings(&settings),
         catalog: catalog.clone(),
@@ -246,3 +246,6 @@ fn connections(settings: &Settings) -> Vec<ConnectionSettings> {
 }
 
 pub use plugins::Problem as PluginProblem;
+
+#[cfg(test)]
+mod tests;

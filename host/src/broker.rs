@@ -36,12 +36,16 @@ mod remote;
 mod revocation;
 mod settings;
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod tests;
 mod waiting;
 
 pub use error::{Error, SendError};
 pub use inspection::{Inspection, Whereabouts, Worker};
 pub use settings::{ConnectionSettings, MemoryLimits};
+#[cfg(test)]
+pub use simulated::{Push, Server};
 
 use delivery::Deliveries;
 use memory::Memory;
@@ -134,6 +138,8 @@ pub struct ConnectionStatus {
 enum Connection {
     Remote(Arc<Remote>),
     Memory(Arc<Memory>),
+    #[cfg(test)]
+    Simulated(Arc<simulated::Simulated>),
 }
 
 /// All connections. Clones share them.
@@ -161,13 +167,11 @@ impl Broker {
         work: Arc<dyn Work>,
         notices: mpsc::Sender<Notice>,
     ) -> Result<Self, Error> {
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
         let mut connections = BTreeMap::new();
         let revocations = Arc::new(Revocations::new());
         for settings in settings {
             let name = settings.name.clone();
-            check(&settings)?;
+            settings.check()?;
             let deliveries = Deliveries::new(&settings, notices.clone(), revocations.clone());
             let endpoint = settings.broker_url.parse().map_err(|source| Error::Url {
                 name: name.clone(),
@@ -183,10 +187,37 @@ impl Broker {
             }
         }
         // Nothing runs before everything is known to be usable.
+        Ok(Self::run(connections, revocations, notices))
+    }
+
+    /// One connection, whose server is played.
+    #[cfg(test)]
+    pub(crate) fn simulated(
+        settings: ConnectionSettings,
+        server: Arc<dyn Server>,
+        notices: mpsc::Sender<Notice>,
+    ) -> (Self, mpsc::UnboundedSender<Push>) {
+        let revocations = Arc::new(Revocations::new());
+        let deliveries = Deliveries::new(&settings, notices.clone(), revocations.clone());
+        let name = settings.name.clone();
+        let (connection, push) = simulated::Simulated::connection(settings, deliveries, server);
+        let broker = Self::run(BTreeMap::from([(name, connection)]), revocations, notices);
+        (broker, push)
+    }
+
+    fn run(
+        connections: BTreeMap<String, Connection>,
+        revocations: Arc<Revocations>,
+        notices: mpsc::Sender<Notice>,
+    ) -> Self {
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
         for connection in connections.values() {
             match connection {
                 Connection::Remote(remote) => remote.spawn(&tasks, &stop),
                 Connection::Memory(memory) => memory.spawn(&tasks, &stop),
+                #[cfg(test)]
+                Connection::Simulated(simulated) => simulated.spawn(&tasks, &stop),
             }
         }
         let broker = Self {
@@ -196,10 +227,11 @@ impl Broker {
             tasks,
         };
         let repeater = broker.clone();
+        let repeating = async move { repeater.repeat_revocations(notices).await };
+        #[cfg(test)]
+        let repeating = crate::failpoint::machine::mortal(repeating);
+        broker.tasks.spawn(repeating);
         broker
-            .tasks
-            .spawn(async move { repeater.repeat_revocations(notices).await });
-        Ok(broker)
     }
 
     /// Publishes a task message, once per `guard`: a second call publishes nothing and is `Ok`.
@@ -210,6 +242,8 @@ impl Broker {
         match self.connection(&message.connection)? {
             Connection::Remote(remote) => remote.enqueue(message, guard).await,
             Connection::Memory(memory) => memory.enqueue(message, guard),
+            #[cfg(test)]
+            Connection::Simulated(simulated) => simulated.server.enqueue(message.clone(), guard.to_owned()).await,
         }
     }
 
@@ -245,6 +279,11 @@ impl Broker {
             Connection::Remote(remote) => remote.withdraw(message, guard, published).await,
             // What another process had published is gone with it.
             Connection::Memory(memory) => Ok(memory.withdraw(message, guard)),
+            #[cfg(test)]
+            Connection::Simulated(simulated) => {
+                let server = &simulated.server;
+                server.withdraw(message.clone(), guard.to_owned(), published).await
+            }
         }
     }
 
@@ -291,6 +330,8 @@ impl Broker {
             let mut status = match connection {
                 Connection::Remote(remote) => remote.status(),
                 Connection::Memory(memory) => memory.status(),
+                #[cfg(test)]
+                Connection::Simulated(simulated) => simulated.status(),
             };
             status.revoking = self.revocations.count(&status.name);
             status
@@ -306,6 +347,8 @@ impl Broker {
         match self.connection(connection)? {
             Connection::Remote(remote) => remote.inspect(timeout).await,
             Connection::Memory(memory) => Ok(memory.inspect()),
+            #[cfg(test)]
+            Connection::Simulated(simulated) => Ok(simulated.inspect()),
         }
     }
 
@@ -315,6 +358,8 @@ impl Broker {
         match self.connection(connection) {
             Ok(Connection::Remote(remote)) => remote.explain_wait(queue, task).await,
             Ok(Connection::Memory(memory)) => memory.explain_wait(queue, task),
+            #[cfg(test)]
+            Ok(Connection::Simulated(_)) => None,
             Err(error) => Some(error.to_string()),
         }
     }
@@ -325,6 +370,8 @@ impl Broker {
         match self.connection(connection) {
             Ok(Connection::Remote(remote)) => remote.explain_silence(queue).await,
             Ok(Connection::Memory(_)) | Err(_) => None,
+            #[cfg(test)]
+            Ok(Connection::Simulated(_)) => None,
         }
     }
 
@@ -337,6 +384,8 @@ impl Broker {
         match self.connection(connection)? {
             Connection::Remote(remote) => remote.whereabouts(messages).await,
             Connection::Memory(_) => Ok(vec![Whereabouts::Known; messages.len()]),
+            #[cfg(test)]
+            Connection::Simulated(simulated) => simulated.server.whereabouts(messages.to_vec()).await,
         }
     }
 
@@ -348,6 +397,8 @@ impl Broker {
         match self.connection(connection)? {
             Connection::Remote(remote) => remote.give_up(messages).await,
             Connection::Memory(_) => Ok(()),
+            #[cfg(test)]
+            Connection::Simulated(simulated) => simulated.server.give_up(messages.to_vec()).await,
         }
     }
 
@@ -357,6 +408,8 @@ impl Broker {
         match self.connections.get(connection)? {
             Connection::Remote(remote) => Some(remote.settings.lost_after).filter(|after| !after.is_zero()),
             Connection::Memory(_) => None,
+            #[cfg(test)]
+            Connection::Simulated(simulated) => Some(simulated.settings.lost_after),
         }
     }
 
@@ -414,6 +467,8 @@ impl Connection {
         match self {
             Self::Remote(remote) => (&remote.settings, &remote.deliveries),
             Self::Memory(memory) => (&memory.settings, &memory.deliveries),
+            #[cfg(test)]
+            Self::Simulated(simulated) => (&simulated.settings, &simulated.deliveries),
         }
     }
 
@@ -421,30 +476,9 @@ impl Connection {
         match self {
             Self::Remote(remote) => remote.revoke(revocation).await,
             Self::Memory(memory) => Ok(memory.revoke(revocation)),
+            #[cfg(test)]
+            Self::Simulated(simulated) => simulated.revoke(revocation).await,
         }
-    }
-}
-
-fn check(settings: &ConnectionSettings) -> Result<(), Error> {
-    let name = &settings.name;
-    settings.layout.check().map_err(|source| Error::Layout {
-        name: name.clone(),
-        source,
-    })?;
-    let durations = [
-        ("guard_ttl", settings.guard_ttl.as_secs()),
-        ("sweep", settings.sweep.as_millis() as u64),
-        ("resend_revoke", settings.resend_revoke.as_millis() as u64),
-        ("response_timeout", settings.response_timeout.as_millis() as u64),
-        ("waiting_max", settings.waiting_max as u64),
-        ("memory.concurrency", settings.memory.concurrency as u64),
-    ];
-    match durations.into_iter().find(|(_, value)| *value == 0) {
-        Some((setting, _)) => Err(Error::Zero {
-            name: name.clone(),
-            setting,
-        }),
-        None => Ok(()),
     }
 }
 

@@ -10,6 +10,10 @@ use grepx_engine::Timestamp;
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn now() -> Timestamp {
+    #[cfg(test)]
+    if let Some(simulated) = crate::failpoint::machine::now() {
+        return simulated;
+    }
     Timestamp(Utc::now().timestamp_millis())
 }
 
@@ -17,6 +21,10 @@ pub fn now() -> Timestamp {
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn system() -> std::time::SystemTime {
+    #[cfg(test)]
+    if let Some(simulated) = crate::failpoint::machine::now() {
+        return to_chrono(simulated).into();
+    }
     std::time::SystemTime::now()
 }
 

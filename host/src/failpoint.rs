@@ -143,6 +143,8 @@ fn parse(asked: &str) -> Result<(Point, u64), String> {
 /// The process comes by here.
 #[inline(always)]
 pub(crate) fn reach(point: Point) {
+    #[cfg(test)]
+    machine::reach(point);
     if cfg!(debug_assertions)
         && let Some((armed, passage)) = ARMED.get()
         && *armed == point
@@ -160,5 +162,7 @@ fn die() -> ! {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod machine;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Names that people can say, for flow runs that were given none.
+//! What a flow run is called that was given nothing: an id of its own, and a name that people can say.
 
 use uuid::Uuid;
 
@@ -12,6 +12,23 @@ const ANIMALS: [&str; 32] = [
     "ibex", "jackdaw", "kestrel", "lark", "lynx", "marten", "mole", "newt", "otter", "owl", "panda", "puffin", "raven",
     "robin", "salmon", "seal", "stork", "swan", "weasel", "wren",
 ];
+
+/// An id that nobody else has. Ids sort by the time at which they were made.
+#[must_use]
+pub(crate) fn new_id() -> Uuid {
+    #[cfg(test)]
+    if let (Some(now), Some(high), Some(low)) = (
+        crate::failpoint::machine::now(),
+        crate::failpoint::machine::chance(),
+        crate::failpoint::machine::chance(),
+    ) {
+        let mut bytes = [0; 10];
+        bytes[..8].copy_from_slice(&high.to_be_bytes());
+        bytes[8..].copy_from_slice(&low.to_be_bytes()[..2]);
+        return uuid::Builder::from_unix_timestamp_millis(now.0.unsigned_abs(), &bytes).into_uuid();
+    }
+    Uuid::now_v7()
+}
 
 /// A name for the run with this id; always the same one.
 #[must_use]

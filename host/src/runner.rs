@@ -16,6 +16,7 @@ mod commits;
 mod context;
 mod draft;
 mod events;
+mod kinds;
 mod live;
 mod log;
 mod lost;
@@ -23,6 +24,7 @@ mod mail;
 mod outbox;
 mod plan;
 mod prepare;
+mod settings;
 mod shard;
 mod tags;
 mod verify;
@@ -30,7 +32,6 @@ mod watchdog;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use grepx_engine::{Event, FlowRunId, Json, NodeId, Outcome, Rejected, Timestamp};
 use serde_json::{Map, Value};
@@ -39,7 +40,6 @@ use tokio::sync::{mpsc, oneshot};
 use crate::broker::{Broker, Notice};
 use crate::definitions::{Deployment, Flow};
 use crate::failpoint::{self, Point};
-use crate::plugins::Plugins;
 use crate::store::{self, NewRun, Parent, Planned, Progress, SlotNews, Store};
 
 use mail::Mail;
@@ -47,47 +47,11 @@ use shard::Shard;
 use tags::TagSlots;
 
 pub use again::Begin;
+pub use kinds::Kinds;
+#[cfg(test)]
+pub use kinds::Script;
+pub use settings::{POLICY, Settings, WhenMissing};
 pub use verify::{Difference, Verified, verify};
-
-/// The kind that is asked what follows a failure, unless the settings name another.
-pub const POLICY: &str = "retry";
-
-/// What a run needs to know of the configuration.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Result of one task run, bytes of JSON.
-    pub result_bytes: usize,
-    /// Items of one `for_each`.
-    pub mapped_items: usize,
-    /// Kind of the policy that decides on retries.
-    pub policy: String,
-    /// What becomes of new work whose kind no plugin provides.
-    pub when_missing: WhenMissing,
-    /// How often held and overdue work is looked at again.
-    pub sweep: Duration,
-}
-
-/// What becomes of a task run that is to start while no plugin provides its kind. One that is
-/// suspended goes on with the build that it began with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WhenMissing {
-    /// It waits, with the reason, until one does.
-    #[default]
-    Wait,
-    Fail,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            result_bytes: 8 << 20,
-            mapped_items: 10_000,
-            policy: POLICY.to_owned(),
-            when_missing: WhenMissing::default(),
-            sweep: Duration::from_secs(1),
-        }
-    }
-}
 
 /// A flow run to be made.
 #[derive(Debug, Clone)]
@@ -138,7 +102,7 @@ impl RunRequest {
     pub fn into_row(self, now: Timestamp) -> NewRun {
         let id = self
             .planned
-            .map_or_else(|| FlowRunId(uuid::Uuid::now_v7()), |planned| planned.run_id());
+            .map_or_else(|| FlowRunId(crate::names::new_id()), |planned| planned.run_id());
         let deployment = self.deployment.as_ref();
         NewRun {
             id,
@@ -224,6 +188,8 @@ pub struct Runner {
 
 /// Digests that are remembered.
 const DEFINITIONS_KEPT: usize = 10_000;
+/// Shards; more of them only wait for the one writer.
+const SHARDS_MAX: usize = 8;
 /// Waiting mail of one shard.
 const MAILBOX: usize = 4_096;
 
@@ -231,7 +197,7 @@ const MAILBOX: usize = 4_096;
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) store: Store,
-    pub(crate) plugins: Plugins,
+    pub(crate) kinds: Kinds,
     pub(crate) broker: Broker,
     pub(crate) settings: Arc<Settings>,
     pub(crate) outbox: outbox::Outbox,
@@ -243,7 +209,7 @@ pub(crate) struct World {
 #[derive(Debug)]
 pub struct Parts {
     pub store: Store,
-    pub plugins: Plugins,
+    pub kinds: Kinds,
     pub broker: Broker,
     pub settings: Settings,
     pub catalog: Arc<arc_swap::ArcSwap<crate::definitions::Catalog>>,
@@ -256,7 +222,7 @@ pub struct Parts {
 /// # Errors
 /// When the run store cannot be read.
 pub async fn start(parts: Parts) -> Result<Runner, Error> {
-    let count = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
+    let count = parts.settings.shards.clamp(1, SHARDS_MAX);
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(MAILBOX)).unzip();
     let (tags, woken) = TagSlots::new();
     let runner = Runner {
@@ -270,7 +236,7 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
     let world = World {
         outbox: outbox::Outbox::new(parts.store.clone(), parts.broker.clone(), runner.clone()),
         store: parts.store,
-        plugins: parts.plugins,
+        kinds: parts.kinds,
         broker: parts.broker,
         settings: Arc::new(parts.settings),
         tags,
@@ -298,7 +264,7 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
     }
     world.outbox.take_up(sends);
     failpoint::reach(Point::OutboxTaken);
-    crate::task::spawn("plugins", look_again(runner.clone(), world.plugins.changes()));
+    crate::task::spawn("plugins", look_again(runner.clone(), world.kinds.changes()));
     crate::task::spawn("tags", tags::ask_again(runner.clone(), woken));
     crate::task::spawn("admissions", admission::deliver(runner.clone(), parts.admissions));
     crate::task::spawn(

@@ -20,8 +20,12 @@ mod concurrency;
 mod create;
 mod deployments;
 mod error;
+#[cfg(test)]
+mod eyes;
 mod filter;
 mod health;
+#[cfg(test)]
+mod in_line;
 mod keys;
 mod limits;
 mod lock;
@@ -50,7 +54,7 @@ use tokio::sync::mpsc::{self, OwnedPermit};
 use commit::Prepared;
 use health::Health;
 use readers::Readers;
-use writer::{Change, Writing};
+use writer::{Change, Writer, Writing};
 
 pub use amend::Amendment;
 pub use audit::{AUDIT_ROWS_MAX, AuditEntry, AuditMark, AuditRow};
@@ -61,9 +65,13 @@ pub use concurrency::{
     CONCURRENCY_LIMITS_MAX, ConcurrencyLimit, LimitChange, LimitKey, NewLease, SlotsAsked, SlotsGiven, TAG_PREFIX,
 };
 pub use error::Error;
+#[cfg(test)]
+pub use eyes::{Eyes, Moment};
 pub use filter::{
     Choice, FlowRunFilter, FlowRunSort, Join, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text,
 };
+#[cfg(test)]
+pub use in_line::InLine;
 pub use keys::{Digest, KEYS_MAX, KeyRow, NewKey, Scope};
 pub use lock::Holder;
 pub use logs::LINES_MAX as LOG_LINES_MAX;
@@ -108,6 +116,9 @@ pub struct Settings {
     pub since: Timestamp,
     /// Rows of the audit log.
     pub audit_rows: i64,
+    /// Without threads, as a simulation wants it.
+    #[cfg(test)]
+    pub in_line: Option<Arc<dyn InLine>>,
 }
 
 impl Settings {
@@ -122,6 +133,8 @@ impl Settings {
             address: None,
             since: Timestamp(0),
             audit_rows: audit::AUDIT_ROWS_MAX,
+            #[cfg(test)]
+            in_line: None,
         }
     }
 }
@@ -185,23 +198,29 @@ impl Store {
         let health = Health::new(&path);
         let riders = audit::Riders::new(&connection, settings.audit_rows)?;
         let readers = Readers::open(&path, settings.readers, health.clone())?;
+        #[cfg(test)]
+        let readers = readers.in_line(settings.in_line.clone());
         let queue_max = settings.queue.max(1);
         let (queue, queued) = mpsc::channel(queue_max);
         let (admissions, admitted) = mpsc::unbounded_channel();
-        let writer = writer::start(
+        let writer = Writer::new(
             connection,
             queued,
             admissions,
             riders.clone(),
             settings.log_lines_per_run,
             health.clone(),
-        )
-        .map_err(Error::io("start the writer thread of", &path))?;
+        );
+        #[cfg(not(test))]
+        let started = writer.start().map(Some);
+        #[cfg(test)]
+        let started = writer.start_or_stay(settings.in_line.clone());
+        let writer = started.map_err(Error::io("start the writer thread of", &path))?;
         Ok(Opened {
             store: Self(Arc::new(Inner {
                 queue: Some(queue),
                 queue_max,
-                writer: Some(writer),
+                writer,
                 readers,
                 health,
                 riders,

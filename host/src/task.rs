@@ -24,6 +24,8 @@ where
                     .map(String::as_str)
                     .or_else(|| panic.downcast_ref::<&str>().copied())
                     .unwrap_or("no text");
+                #[cfg(test)]
+                crate::failpoint::machine::panicked(&*panic, text);
                 tracing::error!(
                     task = name,
                     panic = text,
@@ -33,5 +35,7 @@ where
             }
         }
     };
+    #[cfg(test)]
+    let guarded = crate::failpoint::machine::mortal(guarded);
     tokio::spawn(guarded.instrument(tracing::Span::current()))
 }

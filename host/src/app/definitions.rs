@@ -237,7 +237,7 @@ fn timings(catalog: &Catalog) -> impl Iterator<Item = (&Deployment, &ScheduleSpe
     })
 }
 
-fn limits(catalog: &Catalog) -> Vec<PoolLimits> {
+pub(super) fn limits(catalog: &Catalog) -> Vec<PoolLimits> {
     catalog
         .pools
         .values()
@@ -260,7 +260,7 @@ fn limits(catalog: &Catalog) -> Vec<PoolLimits> {
 }
 
 /// Deployments that limit their runs; an overlap that is not "enqueue" means one run at a time.
-fn deployment_limits(catalog: &Catalog) -> Vec<DeploymentLimit> {
+pub(super) fn deployment_limits(catalog: &Catalog) -> Vec<DeploymentLimit> {
     let limited = catalog.deployments.iter().filter_map(|one| {
         Some(DeploymentLimit {
             id: one.id,

@@ -179,6 +179,7 @@ impl Revocations {
                 None => self.changed.notified().await,
                 Some(next) => {
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep_until(next) => return,
                         () = self.changed.notified() => {}
                     }

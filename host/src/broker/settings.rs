@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use grepx_celery::QueueLayout;
 
+use super::Error;
+
 /// One named connection: where messages go and where results come from.
 #[derive(Clone)]
 pub struct ConnectionSettings {
@@ -94,6 +96,26 @@ impl ConnectionSettings {
             waiting_max: 1_000_000,
             revoking_max: 10_000,
             memory: MemoryLimits::default(),
+        }
+    }
+
+    /// That nothing is zero or unusable.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let name = || self.name.clone();
+        self.layout
+            .check()
+            .map_err(|source| Error::Layout { name: name(), source })?;
+        let durations = [
+            ("guard_ttl", self.guard_ttl.as_secs()),
+            ("sweep", self.sweep.as_millis() as u64),
+            ("resend_revoke", self.resend_revoke.as_millis() as u64),
+            ("response_timeout", self.response_timeout.as_millis() as u64),
+            ("waiting_max", self.waiting_max as u64),
+            ("memory.concurrency", self.memory.concurrency as u64),
+        ];
+        match durations.into_iter().find(|(_, value)| *value == 0) {
+            Some((setting, _)) => Err(Error::Zero { name: name(), setting }),
+            None => Ok(()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! How runs come into memory: all of them at boot, one after a failed commit, and the news that a
 //! slot is theirs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ pub(crate) fn live(plans: &mut HashMap<String, Arc<Plan>>, stored: LiveRun) -> R
             plan
         }
     };
-    let mut queued = HashMap::new();
+    let mut queued = BTreeMap::new();
     for record in &stored.records {
         live::follow(&mut queued, record);
     }

@@ -3,7 +3,7 @@
 
 use grepx_engine::{Call, ErrorClass, Event, NodeId, Step, TaskError, Verdict};
 
-use crate::plugins::{Ctx, Failure, KeyedOutcome, Role};
+use crate::plugins::{Ctx, Failure};
 
 use super::context::{self, CallLog};
 use super::events::Future;
@@ -16,47 +16,20 @@ pub(crate) fn call(world: &World, live: &Live, node: NodeId) -> Option<Future> {
     let call = live.run.call(node)?;
     let ctx = context::of_call(live, node, &call);
     let kind = live.plan.definition.task(node.task).kind.clone();
-    let (plugins, log) = (world.plugins.clone(), CallLog::new(live.id(), node));
+    let (kinds, log) = (world.kinds.clone(), CallLog::new(live.id(), node));
     let missing = world.settings.when_missing;
     Some(Box::pin(async move {
         let sink = std::sync::Arc::new(log.clone());
-        let build = match &call.resume {
-            None => plugins.newest(&kind),
-            Some((state, _)) => plugins.for_state(&kind, state.version, call.build.as_ref()).await,
+        let (answer, build) = kinds.step(&kind, &ctx, &call, sink).await;
+        let step = match answer {
+            Ok(step) => step,
+            Err(failure @ Failure::NoPlugin { .. }) if missing == WhenMissing::Fail => Step::Failed(failure.into()),
+            Err(failure) => match held(failure) {
+                Ok(answer) => return (answer, log.take()),
+                Err(error) => Step::Failed(error),
+            },
         };
-        let build = match build {
-            Ok(build) => build,
-            Err(failure) => {
-                let answer = match failure {
-                    Failure::NoPlugin { .. } if missing == WhenMissing::Fail => Err(failure.into()),
-                    failure => held(failure),
-                };
-                let failed = |error| Answer::Event(answered(node, &call, Step::Failed(error), None));
-                return (answer.unwrap_or_else(failed), log.take());
-            }
-        };
-        let answer = match (build.info.role, &call.resume) {
-            (Role::Activity, _) => plugins.run_activity_on(&build, &ctx, &call.input, sink).await,
-            (_, None) => plugins.start_on(&build, &ctx, &call.input, sink).await,
-            (_, Some((state, events))) => {
-                let events: Vec<KeyedOutcome> = events
-                    .iter()
-                    .map(|(key, outcome)| KeyedOutcome {
-                        key: key.clone(),
-                        outcome: outcome.clone(),
-                    })
-                    .collect();
-                plugins.resume_on(&build, &ctx, state, &events, sink).await
-            }
-        };
-        let digest = Some(build.digest().clone());
-        let answer = match answer {
-            Ok(step) => Answer::Event(answered(node, &call, step, digest)),
-            Err(failure) => {
-                held(failure).unwrap_or_else(|error| Answer::Event(answered(node, &call, Step::Failed(error), digest)))
-            }
-        };
-        (answer, log.take())
+        (Answer::Event(answered(node, &call, step, build)), log.take())
     }))
 }
 
@@ -88,11 +61,11 @@ pub(crate) fn judge(world: &World, live: &Live, node: NodeId) -> Option<Future> 
         ..context::of_step(live, node, attempt, 0, since)
     };
     let config = live.plan.definition.task(node.task).retry_config.clone();
-    let (plugins, log) = (world.plugins.clone(), CallLog::new(live.id(), node));
+    let (kinds, log) = (world.kinds.clone(), CallLog::new(live.id(), node));
     let policy = world.settings.policy.clone();
     Some(Box::pin(async move {
         let sink = std::sync::Arc::new(log.clone());
-        let answer = match plugins.judge(&policy, &ctx, &error, &config, sink).await {
+        let answer = match kinds.judge(&policy, &ctx, &error, &config, sink).await {
             Ok(verdict) => Answer::Event(Event::Judged { node, attempt, verdict }),
             Err(failure) => held(failure).unwrap_or_else(|error| {
                 Answer::Event(Event::Judged {
@@ -111,15 +84,15 @@ pub(crate) fn stop(world: &World, live: &Live, node: NodeId) -> Option<Future> {
     let (call, reason) = live.run.stopping(node)?;
     let ctx = context::of_call(live, node, &call);
     let kind = live.plan.definition.task(node.task).kind.clone();
-    let (plugins, log) = (world.plugins.clone(), CallLog::new(live.id(), node));
+    let (kinds, log) = (world.kinds.clone(), CallLog::new(live.id(), node));
     Some(Box::pin(async move {
         let sink = std::sync::Arc::new(log.clone());
         let commands = match &call.resume {
             None => Ok(Vec::new()),
-            Some((state, _)) => match plugins.for_state(&kind, state.version, call.build.as_ref()).await {
-                Ok(build) => plugins.stop_on(&build, &ctx, state, reason, sink).await,
-                Err(failure) => Err(failure),
-            },
+            Some((state, _)) => {
+                let wrote = (state, call.build.as_ref());
+                kinds.stop(&kind, &ctx, wrote, reason, sink).await
+            }
         };
         let commands = match commands {
             Ok(commands) => commands,

@@ -155,7 +155,7 @@ impl Hands {
     }
 
     fn is_pure(&self, live: &Live, node: NodeId) -> bool {
-        self.world.plugins.is_pure(&live.plan.definition.task(node.task).kind)
+        self.world.kinds.is_pure(&live.plan.definition.task(node.task).kind)
     }
 
     /// A run without a work pool needs no slot.
@@ -345,9 +345,9 @@ impl Live {
     }
 
     /// Stops everything that runs on behalf of this run in this process.
-    pub(crate) fn abandon(mut self, broker: &Broker) {
+    pub(crate) fn abandon(self, broker: &Broker) {
         let id = self.id();
-        for (_, (_, handle)) in self.inflight.drain() {
+        for (_, handle) in self.inflight.values() {
             handle.abort();
         }
         for (node, known) in &self.watching {

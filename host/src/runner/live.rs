@@ -21,15 +21,15 @@ pub(crate) struct Live {
     /// Up to where the agenda has been dispatched.
     pub(crate) mark: Mark,
     /// What is being done, by the place in the run that it will answer for.
-    pub(crate) inflight: HashMap<(NodeId, Work), (u64, AbortHandle)>,
+    pub(crate) inflight: BTreeMap<(NodeId, Work), (u64, AbortHandle)>,
     /// Results that other tasks read.
     pub(crate) results: HashMap<TaskRunId, Json>,
     /// Why nodes cannot go on, as far as the host is the cause.
     pub(crate) holds: BTreeMap<NodeId, String>,
     /// Messages that a worker should take.
-    pub(crate) queued: HashMap<NodeId, Queued>,
+    pub(crate) queued: BTreeMap<NodeId, Queued>,
     /// Reply keys that the broker watches.
-    pub(crate) watching: HashMap<NodeId, Vec<Watched>>,
+    pub(crate) watching: BTreeMap<NodeId, Vec<Watched>>,
     /// What the next commit will hold.
     pub(crate) draft: Draft,
     pub(crate) armed: Option<Timestamp>,
@@ -46,7 +46,7 @@ pub(crate) struct Head {
     pub(crate) variables: serde_json::Value,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Work {
     Prepare,
     Call,
@@ -82,7 +82,7 @@ pub(crate) struct Watched {
 }
 
 /// Keeps messages that were given out in step with the facts, of now or of a log that is read back.
-pub(crate) fn follow(queued: &mut HashMap<NodeId, Queued>, record: &Record) {
+pub(crate) fn follow(queued: &mut BTreeMap<NodeId, Queued>, record: &Record) {
     match &record.fact {
         Fact::Suspended {
             node,
@@ -156,11 +156,11 @@ impl Live {
             head: Arc::new(head),
             plan,
             mark: Mark::default(),
-            inflight: HashMap::new(),
+            inflight: BTreeMap::new(),
             results: HashMap::new(),
             holds: BTreeMap::new(),
-            queued: HashMap::new(),
-            watching: HashMap::new(),
+            queued: BTreeMap::new(),
+            watching: BTreeMap::new(),
             draft: Draft::default(),
             armed: None,
             creating: false,

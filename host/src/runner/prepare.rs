@@ -73,7 +73,7 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
                 let timeout = task.timeout_seconds.map(Duration::from_secs);
                 let policy = &world.settings.policy;
                 let limit = world
-                    .plugins
+                    .kinds
                     .time_limit(policy, &ctx, timeout, &task.retry_config, sink)
                     .await;
                 match limit {
@@ -207,11 +207,11 @@ impl Job {
             inputs.insert(name.clone(), value);
         }
         let input = document(task, inputs);
-        let kind = match world.plugins.newest(&task.kind) {
-            Ok(kind) => kind,
+        let checked = match world.kinds.check(&task.kind, &input) {
+            Ok(checked) => checked,
             Err(missing) => return Ok(Evaluated::Missing(missing)),
         };
-        match kind.validate(&input) {
+        match checked {
             Ok(()) => Ok(Evaluated::Run(input)),
             Err(problems) => Err(TaskError::new(
                 ErrorClass::InvalidInput,

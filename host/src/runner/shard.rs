@@ -2,7 +2,7 @@
 
 mod reading;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(crate) struct Shard {
     /// One per commit that the store has taken, and it takes only so many: this queue is bounded by
     /// that, and must not be by itself, or the shard and its mailbox could wait for each other.
     commits: mpsc::UnboundedSender<Committing>,
-    live: HashMap<FlowRunId, Live>,
+    live: BTreeMap<FlowRunId, Live>,
     plans: HashMap<usize, Weak<Plan>>,
     timers: BTreeSet<(Timestamp, FlowRunId)>,
     dirty: Vec<FlowRunId>,
@@ -59,7 +59,7 @@ impl Shard {
             runner,
             mail,
             commits,
-            live: HashMap::new(),
+            live: BTreeMap::new(),
             plans: HashMap::new(),
             timers: BTreeSet::new(),
             dirty: Vec::new(),
@@ -79,12 +79,14 @@ impl Shard {
             self.settle().await;
             let timer = self.until_next_timer();
             tokio::select! {
+                // What is due by time first: mail may never end.
+                biased;
+                () = tokio::time::sleep(timer) => self.tick(),
+                _ = sweep.tick() => self.sweep(),
                 mail = self.mail.recv() => match mail {
                     Some(mail) => self.take_batch(mail),
                     None => return,
                 },
-                () = tokio::time::sleep(timer) => self.tick(),
-                _ = sweep.tick() => self.sweep(),
             }
         }
     }

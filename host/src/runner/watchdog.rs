@@ -1,7 +1,7 @@
 //! Asks why nobody takes a message: no worker listens, none serves the task, the queue is long.
 //! One question per queue and task name, however many task runs wait.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use grepx_engine::{FlowRunId, NodeId};
 
@@ -18,7 +18,7 @@ type Question = (String, String, String);
 
 pub(crate) fn look<'a>(world: &World, runner: &Runner, live: impl Iterator<Item = &'a Live>) {
     let now = crate::clock::now();
-    let mut questions: HashMap<Question, Vec<(FlowRunId, NodeId)>> = HashMap::new();
+    let mut questions: BTreeMap<Question, Vec<(FlowRunId, NodeId)>> = BTreeMap::new();
     let waiting = live.flat_map(|live| live.queued.iter().map(|(node, queued)| (live.id(), *node, queued)));
     for (run, node, queued) in waiting
         .filter(|(_, _, queued)| !queued.taken && now.since_ms(queued.since) > PATIENCE_MS)

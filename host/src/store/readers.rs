@@ -15,6 +15,8 @@ pub(super) struct Readers {
     turns: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
     health: Health,
+    #[cfg(test)]
+    in_line: Option<Arc<dyn super::InLine>>,
 }
 
 /// A connection that goes back on drop, also when the read panics.
@@ -32,7 +34,20 @@ impl Readers {
             turns: Arc::new(Semaphore::new(idle.len())),
             idle: Arc::new(Mutex::new(idle)),
             health,
+            #[cfg(test)]
+            in_line: None,
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn in_line(self, in_line: Option<Arc<dyn super::InLine>>) -> Self {
+        Self { in_line, ..self }
+    }
+
+    /// Then a read must not wait for whoever takes its rows.
+    #[cfg(test)]
+    pub(super) fn is_in_line(&self) -> bool {
+        self.in_line.is_some()
     }
 
     /// Runs `work` in one read transaction, so that it sees one state of the store.
@@ -46,14 +61,20 @@ impl Readers {
             .await
             .map_err(|_| Error::Closed)?;
         let idle = Arc::clone(&self.idle);
-        let reading = tokio::task::spawn_blocking(move || {
+        let read = move || {
             // Dropped last: whoever gets the turn finds the connection.
             let _turn = turn;
             let lent = Lent::take(&idle);
             let connection = lent.connection.as_ref().expect("given back only on drop");
             let transaction = connection.unchecked_transaction()?;
             work(&transaction)
-        });
+        };
+        #[cfg(test)]
+        if let Some(pace) = &self.in_line {
+            pace.before_read().await;
+            return read();
+        }
+        let reading = tokio::task::spawn_blocking(read);
         match reading.await {
             Ok(Err(error @ Error::Corrupt { .. })) => {
                 self.health.begins(&error);

@@ -138,32 +138,6 @@ where
     (Box::new(asked), Receipt(receipt))
 }
 
-/// Ends when every sender is gone and everything queued is done.
-pub(super) fn start(
-    connection: Connection,
-    queue: mpsc::Receiver<Box<dyn Change>>,
-    admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
-    riders: Arc<Riders>,
-    log_lines_max: i64,
-    health: Health,
-) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new()
-        .name("store-writer".to_owned())
-        .spawn(move || {
-            let _witness = Witness(health.clone());
-            Writer {
-                connection,
-                queue,
-                admissions,
-                riders,
-                log_lines_max,
-                health,
-                pause: PAUSE_MIN,
-            }
-            .run();
-        })
-}
-
 /// Tells of the writer's death, however it comes.
 struct Witness(Health);
 
@@ -175,7 +149,7 @@ impl Drop for Witness {
     }
 }
 
-struct Writer {
+pub(super) struct Writer {
     connection: Connection,
     queue: mpsc::Receiver<Box<dyn Change>>,
     admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
@@ -187,11 +161,70 @@ struct Writer {
 }
 
 impl Writer {
+    pub(super) fn new(
+        connection: Connection,
+        queue: mpsc::Receiver<Box<dyn Change>>,
+        admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
+        riders: Arc<Riders>,
+        log_lines_max: i64,
+        health: Health,
+    ) -> Self {
+        Self {
+            connection,
+            queue,
+            admissions,
+            riders,
+            log_lines_max,
+            health,
+            pause: PAUSE_MIN,
+        }
+    }
+
+    /// In a thread that ends when every sender is gone and everything queued is done.
+    pub(super) fn start(self) -> std::io::Result<JoinHandle<()>> {
+        let witness = Witness(self.health.clone());
+        let thread = std::thread::Builder::new().name("store-writer".to_owned());
+        thread.spawn(move || {
+            let _witness = witness;
+            self.run();
+        })
+    }
+
+    /// As [`Writer::start`], or in the tasks of the simulation's one thread.
+    #[cfg(test)]
+    pub(super) fn start_or_stay(
+        self,
+        in_line: Option<Arc<dyn super::InLine>>,
+    ) -> std::io::Result<Option<JoinHandle<()>>> {
+        let Some(pace) = in_line else {
+            return self.start().map(Some);
+        };
+        crate::task::spawn("store-writer", self.run_in_line(pace));
+        Ok(None)
+    }
+
+    #[cfg(test)]
+    async fn run_in_line(mut self, pace: Arc<dyn super::InLine>) {
+        let mut group = Vec::new();
+        loop {
+            let most = pace.before_group().await.clamp(1, GROUP_MAX);
+            if self.queue.recv_many(&mut group, most).await == 0 {
+                return self.close();
+            }
+            self.settle(&mut group);
+            pace.committed(super::Moment::see(&self.connection).expect("the store can be read"));
+        }
+    }
+
     fn run(mut self) {
         let mut group = Vec::with_capacity(GROUP_MAX);
         while self.queue.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
             self.settle(&mut group);
         }
+        self.close();
+    }
+
+    fn close(mut self) {
         if let Err(error) = self.attempt(&mut []) {
             tracing::error!(error = %crate::report::chain(&error), "the last records of the audit log are lost");
         }

@@ -1,0 +1,216 @@
+//! What must hold at every moment, and what must be left when everything has ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use grepx_engine::{Fact, FlowRunId, NodeId, Outcome, Record, Timestamp};
+
+use crate::definitions::{CatchUp, Overlap};
+use crate::runner;
+use crate::store::{FlowRun, FlowRunFilter, FlowRunSort, Moment, Page, Store};
+
+use super::flows::Limits;
+use super::life::Sim;
+
+/// Flow runs of one simulation, far more than it makes.
+const RUNS_MAX: u32 = 10_000;
+
+/// In the store, after a transaction: no limit is exceeded, and what has ended holds nothing.
+pub(super) fn of_this_moment(now: &Moment, limits: &Limits) -> Vec<String> {
+    let mut wrong = Vec::new();
+    // Counted by what the runs say of themselves, beside the slots.
+    let (mut pools, mut queues, mut deployments) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for (pool, queue, deployment) in &now.busy {
+        *queues.entry((pool.clone(), queue.clone())).or_insert(0) += 1;
+        *pools.entry(pool.clone()).or_insert(0) += 1;
+        *deployments.entry(deployment.clone()).or_insert(0) += 1;
+    }
+    exceeded(&mut wrong, "work pool", &pools, &limits.pools);
+    exceeded(&mut wrong, "work queue", &queues, &limits.queues);
+    exceeded(&mut wrong, "deployment", &deployments, &limits.deployments);
+    exceeded(&mut wrong, "slots of", &now.held, &limits.pools);
+    if now.leaked > 0 {
+        wrong.push(format!("{} flow runs have ended and hold or want a slot", now.leaked));
+    }
+    wrong
+}
+
+fn exceeded<K: Ord + std::fmt::Debug>(
+    wrong: &mut Vec<String>,
+    what: &str,
+    found: &BTreeMap<K, u32>,
+    limits: &BTreeMap<K, u32>,
+) {
+    for (name, most) in limits {
+        let count = found.get(name).copied().unwrap_or(0);
+        if count > *most {
+            wrong.push(format!("{count} flow runs of {what} {name:?} at once, {most} may be"));
+        }
+    }
+}
+
+/// All that there is in the end.
+struct Left {
+    runs: Vec<FlowRun>,
+    logs: BTreeMap<FlowRunId, Vec<Record>>,
+}
+
+/// When all is done.
+pub(super) async fn judge(sim: &Sim, store: &Store) {
+    let filter = FlowRunFilter::default();
+    let runs = store.flow_runs(filter, FlowRunSort::IdDesc, Page::first(RUNS_MAX));
+    let mut left = Left {
+        runs: runs.await.expect("the store can be read"),
+        logs: BTreeMap::new(),
+    };
+    for one in &left.runs {
+        let log = store.records(one.run.id).await.expect("the log can be read");
+        left.logs.insert(one.run.id, log);
+    }
+    let mut wrong = Vec::new();
+    kept(sim, &left, &mut wrong);
+    instants(sim, &left, &mut wrong);
+    children(&left, &mut wrong);
+    own_results(sim, &left, &mut wrong);
+    let slots = store.slot_runs().await.expect("the store can be read");
+    wrong.extend(slots.keys().map(|run| format!("{run} has a slot when all is done")));
+    let verified = runner::verify(store).await.expect("the store can be verified");
+    let differences = verified.differences.iter();
+    wrong.extend(differences.map(|one| format!("{}: {}", one.run, one.what)));
+    let mut outside = sim.outside.lock();
+    for one in &left.runs {
+        let ended = format!("{} {} {}", one.run.id, one.run.flow_name, one.state.name);
+        outside.note(&ended);
+    }
+    for record in left.logs.values().flatten() {
+        outside.count(&format!("{} {:?}", record.at.0, record.fact));
+    }
+    for what in &wrong {
+        outside.note(&format!("WRONG: {what}"));
+    }
+    outside.violations.extend(wrong);
+}
+
+/// What was answered with yes has happened, and what has a key has happened once.
+fn kept(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
+    let entries = sim.ledger.lock();
+    let mut answered: BTreeMap<(&str, &str), BTreeSet<FlowRunId>> = BTreeMap::new();
+    for asked in &entries.asked {
+        for run in &asked.answers {
+            if !left.logs.contains_key(run) {
+                wrong.push(format!("{run} of {} was promised and is not there", asked.deployment));
+            }
+            if let Some(key) = &asked.key {
+                answered.entry((&asked.deployment, key)).or_default().insert(*run);
+            }
+        }
+    }
+    for ((deployment, key), runs) in answered.into_iter().filter(|(_, runs)| runs.len() > 1) {
+        wrong.push(format!("{deployment} {key} was promised as {runs:?}"));
+    }
+    let has = |run: &FlowRunId, like: fn(&Fact) -> bool| count(left, run, like) > 0;
+    let promised = [
+        (
+            &entries.cancelled,
+            "cancelled",
+            (|fact| matches!(fact, Fact::CancelAsked { .. })) as fn(&Fact) -> bool,
+        ),
+        (&entries.paused, "paused", |fact| matches!(fact, Fact::Paused)),
+        (&entries.resumed, "resumed", |fact| matches!(fact, Fact::Resumed)),
+    ];
+    for (runs, what, like) in promised {
+        let forgotten = runs.iter().filter(|run| !has(run, like));
+        wrong.extend(forgotten.map(|run| format!("{run} was {what}, and its log does not say so")));
+    }
+    let signalled = |run: &FlowRunId, node: &NodeId| {
+        let log = left.logs.get(run).into_iter().flatten();
+        let signal = |record: &&Record| matches!(&record.fact, Fact::Outcome { node: of, outcome: Outcome::Signal(_), .. } if of == node);
+        log.filter(signal).count()
+    };
+    for (run, node) in &entries.signalled {
+        let given = entries.signalled.iter().filter(|one| *one == &(*run, *node)).count();
+        if signalled(run, node) < given {
+            wrong.push(format!(
+                "{run} {node} was given {given} signals, its log does not say so"
+            ));
+        }
+    }
+}
+
+fn count(left: &Left, run: &FlowRunId, like: fn(&Fact) -> bool) -> usize {
+    let log = left.logs.get(run).into_iter().flatten();
+    log.filter(|record| like(&record.fact)).count()
+}
+
+/// Each instant of a schedule that catches up has one run, whatever the clock has shown.
+fn instants(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
+    let Some(in_force) = sim.ledger.lock().in_force else {
+        return;
+    };
+    for deployment in &sim.catalog.load().deployments {
+        for schedule in &deployment.schedules {
+            let Ok(timing) = &schedule.timing else { continue };
+            let jitter = timing.jitter_of(deployment.id);
+            let mut made: BTreeMap<Timestamp, u32> = BTreeMap::new();
+            for one in left.runs.iter().filter(|one| one.run.schedule_id == Some(schedule.id)) {
+                *made.entry(one.run.expected_start).or_default() += 1;
+            }
+            for (at, times) in made.iter().filter(|(_, times)| **times > 1) {
+                wrong.push(format!("{} has {times} runs at {}", deployment.name, at.0));
+            }
+            if deployment.catch_up != CatchUp::All || deployment.overlap == Overlap::Skip {
+                continue;
+            }
+            for instant in timing.after(in_force) {
+                let at = instant.plus_ms(jitter);
+                if !made.contains_key(&at) {
+                    wrong.push(format!("{} has no run at {}", deployment.name, at.0));
+                }
+            }
+        }
+    }
+}
+
+/// One flow run for each command that starts one.
+fn children(left: &Left, wrong: &mut Vec<String>) {
+    let mut children: BTreeMap<(FlowRunId, NodeId, u32), u32> = BTreeMap::new();
+    for parent in left.runs.iter().filter_map(|one| one.run.parent.as_ref()) {
+        *children.entry((parent.run, parent.node, parent.attempt)).or_default() += 1;
+    }
+    for (command, times) in children.into_iter().filter(|(_, times)| *times > 1) {
+        wrong.push(format!("{command:?} has started {times} flow runs"));
+    }
+}
+
+/// An attempt ends by an answer to itself, and by one that was given.
+fn own_results(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
+    let outside = sim.outside.lock();
+    let catalog = sim.catalog.load();
+    for one in &left.runs {
+        let Some(flow) = catalog.flows.get(&one.run.flow_name) else {
+            continue;
+        };
+        for record in left.logs.get(&one.run.id).into_iter().flatten() {
+            let Fact::Succeeded {
+                node,
+                attempt,
+                result: Some(result),
+                ..
+            } = &record.fact
+            else {
+                continue;
+            };
+            let kind = &flow.definition.task(node.task).kind;
+            let key = node.run_id(one.run.id).attempt_key(*attempt).to_string();
+            if kind != "list" && result.to_value()["id"] != key.as_str() {
+                wrong.push(format!(
+                    "{} {node}: attempt {attempt} took {}",
+                    one.run.id,
+                    result.as_str()
+                ));
+            }
+            if kind == "work" && !outside.executed.contains_key(&key) {
+                wrong.push(format!("{} {node}: attempt {attempt} was never executed", one.run.id));
+            }
+        }
+    }
+}
