@@ -2,9 +2,9 @@
 //! them. Every handler reads the store or the catalog and answers; what changes a run goes through
 //! the runner.
 //!
-//! Absent on purpose: WebSockets and events (clients poll), pages for browsers but the one that shows
-//! what the API is, TLS (a proxy's work), and every resource of Prefect that has no meaning here
-//! (blocks, variables, artifacts, automations): [`absent`] says so.
+//! Absent on purpose: pages for browsers but the one that shows what the API is, TLS (a proxy's work),
+//! and every resource of Prefect that has no meaning here (blocks, variables, artifacts,
+//! automations): [`absent`] says so.
 
 mod absent;
 mod admin;
@@ -13,6 +13,7 @@ mod amend;
 mod audit;
 mod body;
 mod bulk;
+pub mod bus;
 mod concurrency;
 mod control;
 mod create;
@@ -20,6 +21,7 @@ mod definitions;
 mod deployments;
 mod door;
 mod error;
+mod events;
 mod filter;
 mod flow_runs;
 mod flows;
@@ -58,6 +60,7 @@ use crate::plugins::Plugins;
 use crate::store::Store;
 
 pub(crate) use audit::shown as show_audit;
+use bus::{Bus, Limits};
 pub use control::Control;
 pub(crate) use definitions::difference as describe_plan;
 pub(crate) use door::key::{digest as key_digest, generate as new_key};
@@ -88,6 +91,8 @@ pub struct ApiState {
     door: Door,
     hooks: Hooks,
     readiness: Arc<ArcSwap<Readiness>>,
+    events: Bus,
+    streams: events::Streams,
 }
 
 /// Whether flow runs are made and go on.
@@ -109,6 +114,7 @@ impl ApiState {
         settings: Arc<Settings>,
         door: Door,
     ) -> Self {
+        let streams = events::Streams::new(settings.server.streams);
         Self {
             store,
             runner: Arc::new(runner),
@@ -119,6 +125,8 @@ impl ApiState {
             door,
             hooks: Hooks::default(),
             readiness: Arc::new(ArcSwap::from_pointee(Readiness::Ready)),
+            events: Bus::new(Limits::default(), crate::clock::now()),
+            streams,
         }
     }
 
@@ -126,6 +134,12 @@ impl ApiState {
     #[must_use]
     pub fn with_hooks(self, hooks: Hooks) -> Self {
         Self { hooks, ..self }
+    }
+
+    /// Tells of what this bus tells.
+    #[must_use]
+    pub fn with_events(self, events: Bus) -> Self {
+        Self { events, ..self }
     }
 
     /// What `/ready` says from now on, in every clone.
@@ -170,6 +184,8 @@ fn admin_routes(file_bytes_max: usize) -> Router<ApiState> {
         .route("/hello", get(admin::hello))
         .route("/csrf-token", get(admin::csrf_token))
         .route("/admin/settings", get(absent::settings))
+        .route("/events", get(events::stream))
+        .route("/runs/{id}/stream", get(events::run_stream))
         .route("/connections", get(admin::connections))
         .route("/store", get(upkeep::read))
         .route("/store/gc", post(upkeep::collect))

@@ -10,6 +10,7 @@ pub(crate) mod kinds;
 mod retention;
 mod secret;
 mod shutdown;
+mod told;
 mod worker;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use grepx_celery::queue::QueueLayout;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use crate::api::bus::{self, Bus};
 use crate::api::{self, ApiState, Door, Hooks, Patience, Readiness};
 use crate::broker::{Broker, ConnectionSettings};
 use crate::config::{self, Settings};
@@ -43,7 +45,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let settings = Arc::new(settings);
     let listener = bind(&settings).await?;
     let address = listener.local_addr()?;
+    let events = Bus::new(event_limits(&settings), crate::clock::now());
     let opened = Store::open(&store::Settings {
+        observer: Some(Arc::new(events.clone())),
         address: Some(format!("http://{address}")),
         ..store_settings(&settings)
     })?;
@@ -54,7 +58,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let noted = scheduler::look_up(&opened.store);
     let plugins = load_plugins(&settings).await?;
     let catalog = Arc::new(ArcSwap::from_pointee(Catalog::default()));
-    let source = definitions::Live::open(&settings, &plugins, &opened.store, &catalog).await;
+    let source = definitions::Live::open(&settings, &plugins, &opened.store, &catalog, &events).await;
     let (notices, heard) = mpsc::channel(NOTICES);
     let work = Arc::new(worker::EmbeddedWorker::new(plugins.clone()));
     let broker = Broker::start(connections(&settings), work, notices).await?;
@@ -81,6 +85,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         crate::task::spawn("definitions", source.watch(scheduler.clone())),
         crate::task::spawn("plugins", plugins.clone().watch()),
         crate::task::spawn("plugin builds", builds),
+        crate::task::spawn("plugin events", told::plugins(plugins.clone(), events.clone())),
         crate::task::spawn("retention", retention::watch(opened.store.clone(), settings.retention)),
         crate::task::spawn("audit", write_records(opened.store.clone())),
     ];
@@ -96,7 +101,8 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         settings.clone(),
         door,
     )
-    .with_hooks(hooks);
+    .with_hooks(hooks)
+    .with_events(events.clone());
     let stop = shutdown::Stop::listen()?;
     let router = api::router(state.clone());
     let patience = Patience::from(&settings.server);
@@ -105,17 +111,11 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     stop.asked().await;
     tracing::info!("stopping: no new work is taken, suspended work stays suspended; a second signal stops at once");
     state.set_readiness(Readiness::NotReady("the host is stopping".to_owned()));
+    events.close();
     scheduler.stop();
     housekeeping.iter().for_each(tokio::task::JoinHandle::abort);
     drop(operator_file);
-    let grace = settings.server.shutdown_grace;
-    let drained = tokio::time::timeout(grace, take_apart(&runner, broker, opened.store)).await;
-    if drained.is_err() {
-        tracing::warn!(
-            seconds = grace.as_secs(),
-            "not everything was put away in time; the next start picks it up"
-        );
-    }
+    take_apart(&runner, broker, opened.store, settings.server.shutdown_grace).await;
     serving.abort();
     Ok(())
 }
@@ -161,10 +161,18 @@ async fn collect(runner: Runner, plugins: Plugins, every: Duration) {
     }
 }
 
-async fn take_apart(runner: &Runner, broker: Broker, store: Store) {
-    runner.drain().await;
-    broker.close().await;
-    drop(store);
+async fn take_apart(runner: &Runner, broker: Broker, store: Store, grace: Duration) {
+    let put_away = async {
+        runner.drain().await;
+        broker.close().await;
+        drop(store);
+    };
+    if tokio::time::timeout(grace, put_away).await.is_err() {
+        tracing::warn!(
+            seconds = grace.as_secs(),
+            "not everything was put away in time; the next start picks it up"
+        );
+    }
 }
 
 async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
@@ -192,6 +200,13 @@ pub(crate) fn store_settings(settings: &Settings) -> store::Settings {
         log_lines_per_run: i64::try_from(settings.limits.log_lines_per_run).unwrap_or(i64::MAX),
         audit_rows: settings.limits.audit_rows,
         ..store::Settings::new(settings.store.dir.clone())
+    }
+}
+
+fn event_limits(settings: &Settings) -> bus::Limits {
+    bus::Limits {
+        events: settings.limits.events_kept,
+        bytes: settings.limits.events_bytes,
     }
 }
 

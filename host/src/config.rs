@@ -96,6 +96,8 @@ pub struct Server {
     pub request_timeout: Duration,
     /// Connections at once.
     pub connections: usize,
+    /// Event streams and WebSockets at once.
+    pub streams: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,6 +249,9 @@ pub struct Limits {
     pub mapped_items: usize,
     /// Log lines of a flow run that are kept.
     pub log_lines_per_run: usize,
+    /// Events that are kept for those who come back, and about so much memory for them.
+    pub events_kept: usize,
+    pub events_bytes: usize,
     /// Bytes of a request to the API.
     pub request_bytes: usize,
     /// Rows of the audit log; the oldest go.

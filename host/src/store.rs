@@ -14,6 +14,7 @@ mod amend;
 mod audit;
 mod backup;
 mod boot;
+mod changes;
 mod check;
 mod commit;
 mod concurrency;
@@ -60,6 +61,7 @@ pub use amend::Amendment;
 pub use audit::{AUDIT_ROWS_MAX, AuditEntry, AuditMark, AuditRow};
 pub use backup::{BackupError, Copied, backup, restore};
 pub use boot::Share;
+pub use changes::{At, Changed, CommittedRows, Observer, RunChange, RunIdentity, Step, line_id, planned_state_id};
 pub use check::Found;
 pub use concurrency::{
     CONCURRENCY_LIMITS_MAX, ConcurrencyLimit, LimitChange, LimitKey, NewLease, SlotsAsked, SlotsGiven, TAG_PREFIX,
@@ -116,6 +118,8 @@ pub struct Settings {
     pub since: Timestamp,
     /// Rows of the audit log.
     pub audit_rows: i64,
+    /// Is told of every change.
+    pub observer: Option<Arc<dyn Observer>>,
     /// Without threads, as a simulation wants it.
     #[cfg(test)]
     pub in_line: Option<Arc<dyn InLine>>,
@@ -133,6 +137,7 @@ impl Settings {
             address: None,
             since: Timestamp(0),
             audit_rows: audit::AUDIT_ROWS_MAX,
+            observer: None,
             #[cfg(test)]
             in_line: None,
         }
@@ -159,6 +164,7 @@ struct Inner {
     writer: Option<JoinHandle<()>>,
     readers: Readers,
     health: Health,
+    watch: changes::Watch,
     riders: Arc<audit::Riders>,
     removed: retention::Counters,
     path: PathBuf,
@@ -203,6 +209,7 @@ impl Store {
         let queue_max = settings.queue.max(1);
         let (queue, queued) = mpsc::channel(queue_max);
         let (admissions, admitted) = mpsc::unbounded_channel();
+        let watch = changes::Watch::new(settings.observer.clone());
         let writer = Writer::new(
             connection,
             queued,
@@ -210,6 +217,7 @@ impl Store {
             riders.clone(),
             settings.log_lines_per_run,
             health.clone(),
+            watch.clone(),
         );
         #[cfg(not(test))]
         let started = writer.start().map(Some);
@@ -223,6 +231,7 @@ impl Store {
                 writer,
                 readers,
                 health,
+                watch,
                 riders,
                 removed: retention::Counters::default(),
                 path,

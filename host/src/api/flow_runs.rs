@@ -83,11 +83,16 @@ pub(super) async fn find(state: &ApiState, run: FlowRunId) -> Result<Value, Erro
 }
 
 async fn with_reason(state: &ApiState, mut run: FlowRun) -> Result<Value, Error> {
-    let waits = run.state.state_type == StateType::Scheduled && WAITS_FOR_SLOT.contains(&run.state.name.as_str());
+    let waits = run.state.state_type == StateType::Scheduled && waits_for_slot(&run.state.name);
     if waits && let Some(reason) = state.store.reason_for(run.run.id).await? {
         run.reason = Some(reason);
     }
     Ok(wire::flow_run(&run))
+}
+
+/// Whether the name of a state says so.
+pub(super) fn waits_for_slot(state_name: &str) -> bool {
+    WAITS_FOR_SLOT.contains(&state_name)
 }
 
 fn order(word: &str) -> Result<FlowRunSort, String> {

@@ -24,7 +24,7 @@ use serde_json::Value;
 pub(super) use page::{asset, page};
 
 /// Files by name, in the order of the page.
-pub(super) const PARTS: [(&str, &str); 14] = [
+pub(super) const PARTS: [(&str, &str); 15] = [
     ("flow_runs", include_str!("openapi/flow_runs.yaml")),
     ("task_runs", include_str!("openapi/task_runs.yaml")),
     ("flows", include_str!("openapi/flows.yaml")),
@@ -32,6 +32,7 @@ pub(super) const PARTS: [(&str, &str); 14] = [
     ("schedules", include_str!("openapi/schedules.yaml")),
     ("work_pools", include_str!("openapi/work_pools.yaml")),
     ("concurrency_limits", include_str!("openapi/concurrency_limits.yaml")),
+    ("events", include_str!("openapi/events.yaml")),
     ("definitions", include_str!("openapi/definitions.yaml")),
     ("hooks", include_str!("openapi/hooks.yaml")),
     ("plugins", include_str!("openapi/plugins.yaml")),

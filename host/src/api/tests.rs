@@ -12,6 +12,7 @@ mod conformance;
 mod contract;
 mod definitions;
 mod door;
+mod events;
 mod hooks;
 mod world;
 

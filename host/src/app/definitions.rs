@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::api::bus::Bus;
 use crate::config::Settings;
 use crate::definitions::{
     self, Catalog, Deployment, Overlap, Problem, Rows, ScheduleSpec, Source, Table, Timing, Timings,
@@ -16,6 +17,7 @@ use crate::scheduler::Scheduler;
 use crate::store::{AuditEntry, DeploymentLimit, PoolLimits, QueueLimits, Store, WhenBusy};
 
 use super::kinds::LoadedKinds;
+use super::told;
 
 /// Schedules that one reading describes in the log.
 const DESCRIBED_MAX: usize = 50;
@@ -26,6 +28,7 @@ pub(crate) struct Live {
     plugins: Plugins,
     store: Store,
     catalog: Arc<ArcSwap<Catalog>>,
+    events: Bus,
     source: Option<Source>,
     timings: Timings,
     /// What went wrong at the last look, so that it is told once.
@@ -44,6 +47,7 @@ impl Live {
         plugins: &Plugins,
         store: &Store,
         catalog: &Arc<ArcSwap<Catalog>>,
+        events: &Bus,
     ) -> Self {
         let mut live = Self {
             url: settings.database.db_url.clone(),
@@ -51,6 +55,7 @@ impl Live {
             plugins: plugins.clone(),
             store: store.clone(),
             catalog: catalog.clone(),
+            events: events.clone(),
             source: None,
             timings: Timings::default(),
             trouble: None,
@@ -133,7 +138,9 @@ impl Live {
                 );
             }
         }
-        self.catalog.store(Arc::new(next));
+        let next = Arc::new(next);
+        self.catalog.store(next.clone());
+        told::definitions(&self.events, &next);
     }
 
     /// Somebody has written into the database: not through us, so it is not known who.

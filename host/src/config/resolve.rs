@@ -129,6 +129,8 @@ impl<'a> Resolver<'a> {
             result_bytes: self.size(&["limits", "result_bytes"], 8 * MIB),
             mapped_items: self.size(&["limits", "mapped_items"], 10_000),
             log_lines_per_run: self.size(&["limits", "log_lines_per_run"], 10_000),
+            events_kept: self.size(&["limits", "events_kept"], 10_000),
+            events_bytes: self.size(&["limits", "events_bytes"], 32 << 20),
             request_bytes: self.size(&["limits", "request_bytes"], 8 * MIB),
             audit_rows: i64::try_from(self.integer(&["limits", "audit_rows"], 100_000)).unwrap_or(i64::MAX),
         }

@@ -136,6 +136,7 @@ pub(super) const ROOT: &Shape = &Section(&[
             ("header_timeout_seconds", PATIENCE),
             ("request_timeout_seconds", PATIENCE),
             ("connections", &Integer { min: 1, max: 100_000 }),
+            ("streams", &Integer { min: 1, max: 100_000 }),
         ]),
     ),
     (
@@ -196,6 +197,8 @@ pub(super) const ROOT: &Shape = &Section(&[
             ("result_bytes", BYTES),
             ("mapped_items", COUNT),
             ("log_lines_per_run", COUNT),
+            ("events_kept", COUNT),
+            ("events_bytes", BYTES),
             ("request_bytes", BYTES),
             (
                 "audit_rows",

@@ -175,6 +175,7 @@ pub(crate) fn take(live: &mut Live) -> (Commit, After) {
         .filter_map(|node| task_row(live, *node, draft.inputs.get(node), &draft.results))
         .collect();
     let commit = Commit {
+        identity: Some(live.head.identity.clone()),
         facts: draft.facts,
         state: draft.run_changed.then(|| run_state(live)),
         tasks,

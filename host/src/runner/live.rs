@@ -7,7 +7,7 @@ use grepx_engine::{Fact, FlowRunId, Json, Mark, Message, NodeId, Op, Outcome, Re
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::store::NewRun;
+use crate::store::{NewRun, RunIdentity};
 
 use super::Error;
 use super::draft::Draft;
@@ -41,6 +41,8 @@ pub(crate) struct Live {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) new: NewRun,
+    /// As it is shown with each change of the run.
+    pub(crate) identity: Arc<RunIdentity>,
     pub(crate) parameters: serde_json::Value,
     /// What expressions see as `run`.
     pub(crate) variables: serde_json::Value,
@@ -143,6 +145,7 @@ impl Head {
         });
         Self {
             parameters: new.parameters.to_value(),
+            identity: Arc::new(RunIdentity::from(&new)),
             variables,
             new,
         }

@@ -1,10 +1,13 @@
 //! One [`Commit`] as statements. The JSON is made by the submitter, not by the writer's thread,
 //! which everybody shares.
 
-use grepx_engine::{FlowRunId, NodeId, State, StateType, TaskRunId, Timestamp};
+use std::sync::Arc;
+
+use grepx_engine::{FlowRunId, Json, NodeId, State, StateType, TaskRunId, Timestamp};
 use rusqlite::{OptionalExtension, named_params, params};
 
 use super::admission;
+use super::changes::{Changed, CommittedRows, RunChange, Step};
 use super::model::{Commit, INPUT_BYTES_MAX, RunState, SendId, TaskRow};
 use super::rows::{THE_RUN, blob, item};
 use super::writer::Writing;
@@ -12,7 +15,11 @@ use super::{Error, logs};
 
 /// A commit with its JSON made.
 pub(super) struct Prepared {
+    /// Without what `rows` has of it.
     commit: Commit,
+    rows: Arc<CommittedRows>,
+    /// Of `rows.tasks`.
+    inputs: Vec<Option<Json>>,
     facts: Vec<String>,
     ops: Vec<String>,
 }
@@ -24,21 +31,38 @@ impl Prepared {
         for row in &mut commit.logs {
             logs::cut(&mut row.message);
         }
-        Self { commit, facts, ops }
+        let inputs = commit.tasks.iter_mut().map(|row| row.input.take()).collect();
+        let rows = Arc::new(CommittedRows {
+            run: commit.run,
+            identity: commit.identity.take(),
+            state: commit.state.take(),
+            tasks: std::mem::take(&mut commit.tasks),
+            logs: std::mem::take(&mut commit.logs),
+        });
+        Self {
+            commit,
+            rows,
+            inputs,
+            facts,
+            ops,
+        }
     }
 
     pub(super) fn apply(&self, writing: &mut Writing<'_>) -> Result<Vec<SendId>, Error> {
-        let commit = &self.commit;
+        let (commit, rows) = (&self.commit, &self.rows);
         let before = RunBefore::read(writing, commit.run)?;
         self.insert_facts(writing)?;
         for node in &commit.renewed {
             renew(writing, commit.run, *node)?;
         }
-        if let Some(state) = &commit.state {
-            update_run(writing, commit.run, state, &before)?;
-        }
-        for row in &commit.tasks {
-            put_task(writing, commit.run, row)?;
+        let state = match &rows.state {
+            Some(state) => update_run(writing, commit.run, state, &before)?,
+            None => None,
+        };
+        let mut tasks = Vec::new();
+        for (place, (row, input)) in (0..).zip(rows.tasks.iter().zip(&self.inputs)) {
+            let step = put_task(writing, commit.run, row, input.as_ref())?;
+            tasks.extend(step.map(|step| (place, step)));
         }
         for (node, json) in &commit.results {
             let mut put = writing
@@ -47,11 +71,22 @@ impl Prepared {
             put.execute(params![blob(&commit.run.0), node.task, item(*node), json.as_str()])?;
         }
         let sends = self.change_sends(writing)?;
-        logs::append(writing, commit.run, &commit.logs)?;
+        let logs = logs::append(writing, commit.run, &rows.logs)?;
+        let change = RunChange {
+            rows: Arc::clone(rows),
+            state,
+            tasks,
+            first_line: logs.first,
+            lines: logs.lines,
+            last_line: logs.last,
+        };
+        if !change.is_empty() {
+            writing.tell(|| Changed::Run(Arc::new(change)));
+        }
         if let Some(slot) = &commit.slot {
             admission::change(writing, commit.run, slot)?;
         }
-        if commit
+        if rows
             .state
             .as_ref()
             .is_some_and(|state| state.state.state_type.is_terminal())
@@ -63,7 +98,7 @@ impl Prepared {
 
     /// Of a run just created: its history begins with the commit's state, else with SCHEDULED.
     pub(super) fn apply_first(&self, writing: &mut Writing<'_>, created_at: Timestamp) -> Result<(), Error> {
-        if self.commit.state.is_none() {
+        if self.rows.state.is_none() {
             let state = State {
                 state_type: StateType::Scheduled,
                 name: "Scheduled",
@@ -156,24 +191,28 @@ fn next_seq(writing: &Writing<'_>, run: FlowRunId) -> Result<u64, Error> {
     Ok(last.map_or(0, |seq| u64::try_from(seq).unwrap_or(0) + 1))
 }
 
-/// The state of a row before the change: history gets a row only when type or name change.
+/// The row before the change: history gets a row only when type or name of the state change.
 struct RunBefore {
     states: i64,
     word: String,
     name: String,
+    message: Option<String>,
+    reason: Option<String>,
 }
 
 impl RunBefore {
     fn read(writing: &Writing<'_>, run: FlowRunId) -> Result<Self, Error> {
-        let mut select = writing
-            .sql
-            .prepare_cached("SELECT states, state_type, state_name FROM flow_runs WHERE id = ?")?;
+        let mut select = writing.sql.prepare_cached(
+            "SELECT states, state_type, state_name, state_message, reason FROM flow_runs WHERE id = ?",
+        )?;
         select
             .query_row([blob(&run.0)], |row| {
                 Ok(Self {
                     states: row.get(0)?,
                     word: row.get(1)?,
                     name: row.get(2)?,
+                    message: row.get(3)?,
+                    reason: row.get(4)?,
                 })
             })
             .optional()?
@@ -183,9 +222,27 @@ impl RunBefore {
     fn is(&self, state: &State) -> bool {
         self.states > 0 && self.word == state.state_type.as_str() && self.name == state.name
     }
+
+    /// What people see change; `None` when it is nothing.
+    fn step(&self, new: &RunState) -> Option<Step> {
+        let changed = !self.is(&new.state);
+        let seen = changed || self.message != new.state.message || self.reason != new.reason;
+        seen.then(|| Step {
+            n: self.states - i64::from(!changed),
+            from: (changed && self.states > 0)
+                .then(|| Some((StateType::parse(&self.word)?, self.name.as_str().into())))
+                .flatten(),
+            new: self.states == 0,
+        })
+    }
 }
 
-fn update_run(writing: &Writing<'_>, run: FlowRunId, new: &RunState, before: &RunBefore) -> Result<(), Error> {
+fn update_run(
+    writing: &Writing<'_>,
+    run: FlowRunId,
+    new: &RunState,
+    before: &RunBefore,
+) -> Result<Option<Step>, Error> {
     let changed = !before.is(&new.state);
     if changed {
         put_state(writing, run, (THE_RUN, -1), before.states, &new.state)?;
@@ -230,44 +287,77 @@ fn update_run(writing: &Writing<'_>, run: FlowRunId, new: &RunState, before: &Ru
         ":reason": new.reason,
         ":id": blob(&run.0),
     })?;
-    Ok(())
+    Ok(before.step(new))
 }
 
-fn put_task(writing: &Writing<'_>, run: FlowRunId, row: &TaskRow) -> Result<(), Error> {
+/// What people see change; `None` when it is nothing.
+fn put_task(writing: &Writing<'_>, run: FlowRunId, row: &TaskRow, input: Option<&Json>) -> Result<Option<Step>, Error> {
     let mut select = writing.sql.prepare_cached(
-        "SELECT states, state_type, state_name FROM task_runs WHERE run_id = ? AND task = ? AND item = ?",
+        "SELECT states, state_type, state_name, attempt, state_message, status, reason FROM task_runs \
+         WHERE run_id = ? AND task = ? AND item = ?",
     )?;
     let before = select
         .query_row(params![blob(&run.0), row.node.task, item(row.node)], |found| {
-            let same = found.get_ref(1)?.as_str()? == row.state.state_type.as_str()
-                && found.get_ref(2)?.as_str()? == row.state.name;
-            Ok((found.get::<_, i64>(0)?, same))
+            task_step(found, row)
         })
         .optional()?;
-    let mut states = before.map_or(0, |(states, _)| states);
-    if !before.is_some_and(|(_, same)| same) {
-        put_state(
-            writing,
-            run,
-            (i64::from(row.node.task), item(row.node)),
-            states,
-            &row.state,
-        )?;
-        states += 1;
-    }
-    upsert_task(writing, run, row, states)
+    let step = before.unwrap_or(Some(Step {
+        n: 0,
+        from: None,
+        new: true,
+    }));
+    let states = match &step {
+        Some(step) if step.is_new_state() => {
+            let place = (i64::from(row.node.task), item(row.node));
+            put_state(writing, run, place, step.n, &row.state)?;
+            Some(step.n + 1)
+        }
+        _ => None,
+    };
+    upsert_task(writing, run, row, input, states)?;
+    Ok(step)
 }
 
-fn upsert_task(writing: &Writing<'_>, run: FlowRunId, row: &TaskRow, states: i64) -> Result<(), Error> {
+/// From the row before to `new`.
+fn task_step(before: &rusqlite::Row<'_>, new: &TaskRow) -> rusqlite::Result<Option<Step>> {
+    let states: i64 = before.get(0)?;
+    let (word, name) = (before.get_ref(1)?.as_str()?, before.get_ref(2)?.as_str()?);
+    if word != new.state.state_type.as_str() || name != new.state.name {
+        return Ok(Some(Step {
+            n: states,
+            from: StateType::parse(word).map(|word| (word, name.into())),
+            new: states == 0,
+        }));
+    }
+    let text = |column| Ok::<_, rusqlite::Error>(before.get_ref(column)?.as_str_or_null()?);
+    let same = before.get::<_, u32>(3)? == new.attempt
+        && text(4)? == new.state.message.as_deref()
+        && text(5)? == new.status.as_deref()
+        && text(6)? == new.reason.as_deref();
+    Ok((!same).then_some(Step {
+        n: states - 1,
+        from: None,
+        new: false,
+    }))
+}
+
+/// `states`: `None` leaves the number of states as it is.
+fn upsert_task(
+    writing: &Writing<'_>,
+    run: FlowRunId,
+    row: &TaskRow,
+    input: Option<&Json>,
+    states: Option<i64>,
+) -> Result<(), Error> {
     let TaskRunId(id) = row.node.run_id(run);
     let mut put = writing.sql.prepare_cached(
         "INSERT INTO task_runs (run_id, task, item, id, name, kind, attempt, state_type, state_name, state_message, \
          state_since, states, expected_start, start_time, end_time, total_run_time_ms, reason, status, external_id, \
          tags, result_bytes, input) VALUES (:run, :task, :item, :id, :name, :kind, :attempt, :type, :state, :message, \
-         :since, :states, :expected, :start, :end, :total, :reason, :status, :external, :tags, :bytes, :input) \
+         :since, coalesce(:states, 1), :expected, :start, :end, :total, :reason, :status, :external, :tags, :bytes, :input) \
          ON CONFLICT (run_id, task, item) DO UPDATE SET attempt = excluded.attempt, \
          state_type = excluded.state_type, state_name = excluded.state_name, state_message = excluded.state_message, \
-         state_since = excluded.state_since, states = excluded.states, expected_start = excluded.expected_start, \
+         state_since = excluded.state_since, states = coalesce(:states, states), expected_start = excluded.expected_start, \
          start_time = excluded.start_time, end_time = excluded.end_time, \
          total_run_time_ms = excluded.total_run_time_ms, reason = excluded.reason, status = excluded.status, \
          external_id = excluded.external_id, tags = excluded.tags, \
@@ -295,7 +385,7 @@ fn upsert_task(writing: &Writing<'_>, run: FlowRunId, row: &TaskRow, states: i64
         ":external": row.external_id,
         ":tags": to_json(&row.tags),
         ":bytes": row.result_bytes.map(to_i64),
-        ":input": row.input.as_ref().map(|input| bounded(input.as_str())),
+        ":input": input.map(|input| bounded(input.as_str())),
     })?;
     Ok(())
 }

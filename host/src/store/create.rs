@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::failpoint::{self, Point};
 
+use super::changes::Changed;
 use super::commit::{Prepared, to_json};
 use super::model::{Created, NewRun, Planned};
 use super::rows::{blob, item};
@@ -66,6 +67,7 @@ fn create_planned(
     {
         if known.is_some() {
             delete_rows(writing, run.id)?;
+            writing.tell(|| Changed::Removed(run.id));
         }
         if let Some(progress) = planned.progress {
             planned::handled(writing, schedule, progress)?;
@@ -195,7 +197,7 @@ pub(super) fn put_definition(
 }
 
 /// False when there is none.
-pub(super) fn delete(writing: &Writing<'_>, run: FlowRunId) -> Result<bool, Error> {
+pub(super) fn delete(writing: &mut Writing<'_>, run: FlowRunId) -> Result<bool, Error> {
     let mut select = writing
         .sql
         .prepare_cached("SELECT terminal, state_type, planned FROM flow_runs WHERE id = ?")?;
@@ -209,6 +211,7 @@ pub(super) fn delete(writing: &Writing<'_>, run: FlowRunId) -> Result<bool, Erro
         Some((true, ..)) => {}
     }
     retention::remove_run(writing.sql, blob(&run.0))?;
+    writing.tell(|| Changed::Removed(run));
     Ok(true)
 }
 

@@ -8,6 +8,7 @@ use grepx_engine::FlowRunId;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
+use super::changes::Changed;
 use super::model::{DeploymentLimit, SlotNews, WhenBusy};
 use super::rows::blob;
 use super::writer::Writing;
@@ -174,7 +175,7 @@ pub(super) fn limit_of(sql: &Connection, deployment: Uuid) -> Result<Option<Depl
 /// Switches a deployment (`schedule` is `None`) or one of its schedules on or off, over the
 /// definitions.
 pub(super) fn set_switch(
-    writing: &Writing<'_>,
+    writing: &mut Writing<'_>,
     deployment: Uuid,
     schedule: Option<Uuid>,
     active: bool,
@@ -183,6 +184,11 @@ pub(super) fn set_switch(
         "INSERT OR REPLACE INTO deployment_switches (deployment_id, schedule_id, active) VALUES (?, ?, ?)",
     )?;
     put.execute(params![blob(&deployment), schedule_key(schedule), active])?;
+    writing.tell(|| Changed::DeploymentSwitch {
+        deployment,
+        schedule,
+        active,
+    });
     Ok(())
 }
 

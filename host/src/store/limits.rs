@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Error;
+use super::changes::Changed;
 use super::model::{PoolLimits, Switch};
 use super::writer::Writing;
 
@@ -74,6 +75,7 @@ pub(super) fn set_switch(
         switch.priority
     ])?;
     writing.touched.insert(pool.to_owned());
+    writing.tell(|| told(pool, queue, Some(switch)));
     Ok(())
 }
 
@@ -84,7 +86,16 @@ pub(super) fn clear_switch(writing: &mut Writing<'_>, pool: &str, queue: Option<
         .prepare_cached("DELETE FROM pool_switches WHERE pool = ? AND queue = ?")?;
     delete.execute([pool, queue.unwrap_or("")])?;
     writing.touched.insert(pool.to_owned());
+    writing.tell(|| told(pool, queue, None));
     Ok(())
+}
+
+fn told(pool: &str, queue: Option<&str>, switch: Option<Switch>) -> Changed {
+    Changed::PoolSwitch {
+        pool: pool.to_owned(),
+        queue: queue.map(str::to_owned),
+        switch,
+    }
 }
 
 /// `None` for a pool that no definition names: it admits nobody.

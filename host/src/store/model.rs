@@ -1,8 +1,12 @@
 //! What is written. These are the store's own shapes: the engine's types are carried, wire types
 //! are the API's business.
 
+use std::sync::Arc;
+
 use grepx_engine::{FlowRunId, Json, NodeId, Op, Record, State, TaskRunId, Timestamp};
 use uuid::Uuid;
+
+use super::changes::RunIdentity;
 
 /// A flow run as it is created. Only its state and its times change later.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +142,8 @@ pub enum SlotNews {
 #[derive(Debug, Clone)]
 pub struct Commit {
     pub run: FlowRunId,
+    /// For whoever watches.
+    pub identity: Option<Arc<RunIdentity>>,
     /// Must continue the stored log without a gap, else [`super::Error::Fenced`].
     pub facts: Vec<Record>,
     pub state: Option<RunState>,
@@ -160,6 +166,7 @@ impl Commit {
     pub const fn new(run: FlowRunId) -> Self {
         Self {
             run,
+            identity: None,
             facts: Vec::new(),
             state: None,
             tasks: Vec::new(),

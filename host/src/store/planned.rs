@@ -2,18 +2,21 @@
 //! log. It becomes a run when it is created under its id, which is derived from schedule and
 //! instant: so a planned time gives one run, ever.
 
-use grepx_engine::Timestamp;
+use std::sync::Arc;
+
+use grepx_engine::{FlowRunId, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::Error;
+use super::changes::Changed;
 use super::create;
 use super::model::{NewRun, Progress, SchedulePlan};
 use super::rows::{ScheduleRow, blob};
 use super::writer::Writing;
 
 /// Writes down how far a schedule has come, and its next runs. A run that exists already stays.
-pub(super) fn plan(writing: &Writing<'_>, plans: &[SchedulePlan]) -> Result<(), Error> {
+pub(super) fn plan(writing: &mut Writing<'_>, plans: &[SchedulePlan]) -> Result<(), Error> {
     for plan in plans {
         if plan.anew {
             remove_planned(writing, plan.id, Timestamp(i64::MAX))?;
@@ -38,7 +41,10 @@ pub(super) fn plan(writing: &Writing<'_>, plans: &[SchedulePlan]) -> Result<(), 
             match create::insert(writing, run, true) {
                 // The key of this instant is taken by a run that somebody made by hand.
                 Err(source) if source.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {}
-                other => other?,
+                other => {
+                    other?;
+                    writing.tell(|| Changed::Planned(Arc::new(run.into())));
+                }
             }
         }
     }
@@ -58,7 +64,7 @@ pub(super) fn is_planned(sql: &Connection, run: Uuid) -> Result<Option<bool>, Er
 
 /// Instants are dealt with; planned runs that should have started by `expected_until` go.
 pub(super) fn pass(
-    writing: &Writing<'_>,
+    writing: &mut Writing<'_>,
     schedule: Uuid,
     progress: Progress,
     expected_until: Timestamp,
@@ -81,7 +87,7 @@ pub(super) fn handled(writing: &Writing<'_>, schedule: Uuid, progress: Progress)
 }
 
 /// Forgets schedules that are gone or do not run any more, with their planned runs.
-pub(super) fn forget(writing: &Writing<'_>, schedules: &[Uuid]) -> Result<(), Error> {
+pub(super) fn forget(writing: &mut Writing<'_>, schedules: &[Uuid]) -> Result<(), Error> {
     for schedule in schedules {
         remove_planned(writing, *schedule, Timestamp(i64::MAX))?;
         let mut delete = writing.sql.prepare_cached("DELETE FROM schedules WHERE id = ?")?;
@@ -90,16 +96,20 @@ pub(super) fn forget(writing: &Writing<'_>, schedules: &[Uuid]) -> Result<(), Er
     Ok(())
 }
 
-fn remove_planned(writing: &Writing<'_>, schedule: Uuid, expected_until: Timestamp) -> Result<(), Error> {
+fn remove_planned(writing: &mut Writing<'_>, schedule: Uuid, expected_until: Timestamp) -> Result<(), Error> {
     let mut inputs = writing.sql.prepare_cached(
         "DELETE FROM run_inputs WHERE run_id IN \
          (SELECT id FROM flow_runs WHERE planned = 1 AND schedule_id = ?1 AND expected_start <= ?2)",
     )?;
     inputs.execute(params![blob(&schedule), expected_until.0])?;
-    let mut runs = writing
-        .sql
-        .prepare_cached("DELETE FROM flow_runs WHERE planned = 1 AND schedule_id = ?1 AND expected_start <= ?2")?;
-    runs.execute(params![blob(&schedule), expected_until.0])?;
+    let mut runs = writing.sql.prepare_cached(
+        "DELETE FROM flow_runs WHERE planned = 1 AND schedule_id = ?1 AND expected_start <= ?2 RETURNING id",
+    )?;
+    let gone = runs.query_map(params![blob(&schedule), expected_until.0], |row| row.get(0))?;
+    for id in gone {
+        let run = FlowRunId(Uuid::from_bytes(id?));
+        writing.tell(|| Changed::Removed(run));
+    }
     Ok(())
 }
 

@@ -122,7 +122,7 @@ pub(super) fn count_logs(sql: &Connection, filter: &LogFilter) -> Result<u64, Er
     count(sql, "logs l", conditions)
 }
 
-fn log_line(row: &Row<'_>) -> rusqlite::Result<LogLine> {
+pub(super) fn log_line(row: &Row<'_>) -> rusqlite::Result<LogLine> {
     let run = rows::uuid(row, "run_id")?;
     Ok(LogLine {
         id: rows::state_id(run, row.get("n")?),

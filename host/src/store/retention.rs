@@ -10,9 +10,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use grepx_engine::Timestamp;
+use grepx_engine::{FlowRunId, Timestamp};
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
+use super::changes::Changed;
 use super::writer::Writing;
 use super::{Error, Store};
 use crate::config::Retention;
@@ -199,7 +201,7 @@ impl Store {
 }
 
 /// One step.
-fn remove(writing: &Writing<'_>, cutoffs: Cutoffs, rows_max: u64) -> Result<Removed, Error> {
+fn remove(writing: &mut Writing<'_>, cutoffs: Cutoffs, rows_max: u64) -> Result<Removed, Error> {
     let sql = writing.sql;
     let mut removed = Removed::default();
     loop {
@@ -220,6 +222,9 @@ fn remove(writing: &Writing<'_>, cutoffs: Cutoffs, rows_max: u64) -> Result<Remo
         for run in runs {
             begin(sql, &run)?;
             failpoint::reach(Point::RemovalBegun);
+            if let Ok(id) = Uuid::from_slice(&run) {
+                writing.tell(|| Changed::Removed(FlowRunId(id)));
+            }
             removed.flow_runs += 1;
             removed.rows += 1;
         }

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::audit::{Rider, Riders};
+use super::changes::{Changed, Watch};
 use super::health::Health;
 use super::model::SlotNews;
 use super::{Error, admission, open};
@@ -43,6 +44,29 @@ pub(super) struct Writing<'a> {
     pub(super) news: Vec<SlotNews>,
     /// Log lines of one flow run at most.
     pub(super) log_lines_max: i64,
+    /// To be told after the commit; `None` when nobody watches.
+    pub(super) changes: Option<Vec<Changed>>,
+}
+
+impl<'a> Writing<'a> {
+    /// That nobody watches.
+    pub(super) const fn new(sql: &'a Connection, log_lines_max: i64) -> Self {
+        Self {
+            sql,
+            touched: BTreeSet::new(),
+            deployments: BTreeSet::new(),
+            news: Vec::new(),
+            log_lines_max,
+            changes: None,
+        }
+    }
+
+    /// Lets whoever watches know after the commit.
+    pub(super) fn tell(&mut self, change: impl FnOnce() -> Changed) {
+        if let Some(changes) = &mut self.changes {
+            changes.push(change());
+        }
+    }
 }
 
 /// One change. It can be made more than once, because a group that fails is undone and repeated.
@@ -156,6 +180,7 @@ pub(super) struct Writer {
     riders: Arc<Riders>,
     log_lines_max: i64,
     health: Health,
+    watch: Watch,
     /// Before the next look whether the store takes changes again.
     pause: Duration,
 }
@@ -168,6 +193,7 @@ impl Writer {
         riders: Arc<Riders>,
         log_lines_max: i64,
         health: Health,
+        watch: Watch,
     ) -> Self {
         Self {
             connection,
@@ -176,6 +202,7 @@ impl Writer {
             riders,
             log_lines_max,
             health,
+            watch,
             pause: PAUSE_MIN,
         }
     }
@@ -312,21 +339,16 @@ impl Writer {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut writing = Writing {
-            sql: &transaction,
-            touched: BTreeSet::new(),
-            deployments: BTreeSet::new(),
-            news: Vec::new(),
-            log_lines_max: self.log_lines_max,
-        };
+        let mut writing = Writing::new(&transaction, self.log_lines_max);
+        writing.changes = self.watch.is_on().then(Vec::new);
         self.riders.write(&transaction, riders)?;
         for change in group {
             change.make(&mut writing)?;
         }
         admission::admit(&mut writing)?;
-        let news = writing.news;
+        let Writing { news, changes, .. } = writing;
         failpoint::reach(Point::BeforeCommit);
-        transaction.commit()?;
+        self.watch.commit(transaction, changes.unwrap_or_default())?;
         failpoint::reach(Point::AfterCommit);
         if !news.is_empty() {
             failpoint::reach(Point::Admitted);

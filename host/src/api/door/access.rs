@@ -99,6 +99,8 @@ pub(crate) const RULES: &[Rule] = &[
     read(GET, "/api/csrf-token"),
     read(GET, "/ui-settings"),
     sees(GET, "/api/admin/settings", Scope::Admin),
+    read(GET, "/api/events"),
+    read(GET, "/api/runs/{id}/stream"),
     read(GET, "/api/connections"),
     read(GET, "/api/definitions"),
     read(GET, "/api/definitions/problems"),

@@ -85,6 +85,8 @@ async fn each_endpoint_wants_its_scope() {
         (Scope::Run, key(&world, "run", &header).await.0),
         (Scope::Read, key(&world, "read", &header).await.0),
     ];
+    // Streams end at once.
+    world.events.close();
     for rule in RULES {
         let path = path_of(rule.route);
         for (scope, authorization) in &keys {

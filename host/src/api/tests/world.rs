@@ -21,6 +21,7 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use super::conformance;
+use crate::api::bus::{Bus, Limits};
 use crate::api::{ApiState, Door, Hooks, router};
 use crate::broker::{Broker, Work, WorkError};
 use crate::config;
@@ -82,6 +83,7 @@ pub(super) struct World {
     pub(super) router: Router,
     pub(super) state: ApiState,
     pub(super) store: Store,
+    pub(super) events: Bus,
     runner: Arc<Runner>,
     dir: TempDir,
 }
@@ -105,7 +107,17 @@ impl World {
     /// With more configuration below `database`, and at the top.
     pub(super) async fn with_database(database: &str, more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let opened = Store::open(&store::Settings::new(dir.path())).expect("the store opens");
+        let settings = Arc::new(settings(dir.path(), database, more));
+        let limits = Limits {
+            events: settings.limits.events_kept,
+            bytes: settings.limits.events_bytes,
+        };
+        let events = Bus::new(limits, NOW);
+        let opened = Store::open(&store::Settings {
+            observer: Some(Arc::new(events.clone())),
+            ..store::Settings::new(dir.path())
+        })
+        .expect("the store opens");
         let pool = PoolLimits {
             name: "pool".into(),
             concurrency_limit: Some(3),
@@ -131,7 +143,6 @@ impl World {
             store: Some(opened.store.clone()),
             ..Runner::default()
         });
-        let settings = Arc::new(settings(dir.path(), database, more));
         let address = "127.0.0.1:4200".parse().expect("an address");
         let door = Door::open(&opened.store, &settings, address).await.expect("it guards");
         let state = ApiState::new(
@@ -142,13 +153,15 @@ impl World {
             broker,
             settings.clone(),
             door,
-        );
+        )
+        .with_events(events.clone());
         let secrets = [("shared".to_owned(), SECRET.to_owned())].into();
         let state = state.with_hooks(Hooks::new(&settings, &secrets).expect("the secret is long"));
         Self {
             router: router(state.clone()).layer(middleware::from_fn(conformance::judge)),
             state,
             store: opened.store,
+            events,
             runner,
             dir,
         }
@@ -249,6 +262,11 @@ impl World {
             .expect("an id");
         self.runner.put(FlowRunId(id), state_type, name).await;
         FlowRunId(id)
+    }
+
+    /// Brings a flow run into this state.
+    pub(super) async fn end(&self, run: FlowRunId, state_type: StateType, name: &'static str) {
+        self.runner.put(run, state_type, name).await;
     }
 
     pub(super) async fn put_task(&self, run: FlowRunId, result: Json) {

@@ -36,6 +36,7 @@ impl Resolver<'_> {
             header_timeout: self.seconds(&["server", "header_timeout_seconds"], 30),
             request_timeout: self.seconds(&["server", "request_timeout_seconds"], 60),
             connections: self.size(&["server", "connections"], 1_024),
+            streams: self.size(&["server", "streams"], 256),
         }
     }
 

@@ -206,13 +206,7 @@ fn memory() -> Connection {
 }
 
 fn writing(sql: &Connection) -> Writing<'_> {
-    Writing {
-        sql,
-        touched: BTreeSet::new(),
-        deployments: BTreeSet::new(),
-        news: Vec::new(),
-        log_lines_max: 100,
-    }
+    Writing::new(sql, 100)
 }
 
 fn admitted_run(news: SlotNews) -> FlowRunId {

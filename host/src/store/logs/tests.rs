@@ -9,13 +9,7 @@ use super::{append_up_to, cut};
 fn a_run_that_writes_too_much_is_told_so_once() {
     let mut sql = Connection::open_in_memory().expect("memory");
     super::super::open::migrate(&mut sql, std::path::Path::new(":memory:")).expect("the schema");
-    let writing = Writing {
-        sql: &sql,
-        touched: std::collections::BTreeSet::new(),
-        deployments: std::collections::BTreeSet::new(),
-        news: Vec::new(),
-        log_lines_max: 6,
-    };
+    let writing = Writing::new(&sql, 6);
     for _ in 0..3 {
         let rows: Vec<LogRow> = (0..4).map(|n| line(&format!("line {n}"))).collect();
         append_up_to(&writing, id(1), &rows, 6).expect("kept");
