@@ -31,6 +31,7 @@ mod hooks;
 mod keys;
 mod listen;
 mod logs;
+mod metrics;
 mod openapi;
 mod page;
 mod plugins;
@@ -164,6 +165,7 @@ pub fn router(state: ApiState) -> Router {
     Router::new()
         .nest("/api", api)
         .route("/ui-settings", get(absent::ui_settings))
+        .route("/metrics", get(metrics::scrape))
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(middleware::map_response(error::in_shape))

@@ -18,6 +18,7 @@ mod draft;
 mod events;
 mod kinds;
 mod live;
+mod load;
 mod log;
 mod lost;
 mod mail;
@@ -34,6 +35,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use grepx_engine::{Event, FlowRunId, Json, NodeId, Outcome, Rejected, Timestamp};
+use prometheus_client::metrics::histogram::Histogram;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
@@ -50,6 +52,7 @@ pub use again::Begin;
 pub use kinds::Kinds;
 #[cfg(test)]
 pub use kinds::Script;
+pub use load::Load;
 pub use settings::{POLICY, Settings, WhenMissing};
 pub use verify::{Difference, Verified, verify};
 
@@ -184,6 +187,8 @@ pub struct Runner {
     kept: Arc<Mutex<HashSet<String>>>,
     children: children::Children,
     tags: TagSlots,
+    /// Seconds that flow runs began after they were expected to.
+    lateness: Histogram,
 }
 
 /// Digests that are remembered.
@@ -232,6 +237,7 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
         draining: tokio_util::sync::CancellationToken::new(),
         kept: Arc::default(),
         children: children::Children::default(),
+        lateness: load::lateness(),
     };
     let world = World {
         outbox: outbox::Outbox::new(parts.store.clone(), parts.broker.clone(), runner.clone()),

@@ -23,6 +23,7 @@ mod deployments;
 mod error;
 #[cfg(test)]
 mod eyes;
+mod figures;
 mod filter;
 mod health;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod lock;
 mod logs;
 mod model;
 mod open;
+mod origins;
 mod permissions;
 mod planned;
 mod read;
@@ -42,7 +44,9 @@ mod retention;
 mod rows;
 mod slots;
 mod stats;
+mod tallies;
 mod upkeep;
+mod ways;
 mod writer;
 
 use std::path::PathBuf;
@@ -69,6 +73,7 @@ pub use concurrency::{
 pub use error::Error;
 #[cfg(test)]
 pub use eyes::{Eyes, Moment};
+pub use figures::{Commits, Depth, Figures};
 pub use filter::{
     Choice, FlowRunFilter, FlowRunSort, Join, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text,
 };
@@ -87,6 +92,7 @@ pub use rows::{
     FlowRun, LiveRun, LogLine, OpenSend, PoolStatus, QueueStatus, ScheduleRow, SlotRow, StoredState, TaskRun,
 };
 pub use stats::{Intervals, Tally};
+pub use tallies::StateCount;
 pub use upkeep::{check, holder, vacuum};
 pub use writer::Receipt;
 
@@ -167,6 +173,7 @@ struct Inner {
     watch: changes::Watch,
     riders: Arc<audit::Riders>,
     removed: retention::Counters,
+    commits: Commits,
     path: PathBuf,
     /// Given back last.
     _lock: lock::Lock,
@@ -210,14 +217,18 @@ impl Store {
         let (queue, queued) = mpsc::channel(queue_max);
         let (admissions, admitted) = mpsc::unbounded_channel();
         let watch = changes::Watch::new(settings.observer.clone());
+        let commits = Commits::default();
         let writer = Writer::new(
             connection,
             queued,
             admissions,
-            riders.clone(),
             settings.log_lines_per_run,
-            health.clone(),
-            watch.clone(),
+            writer::Shared {
+                riders: riders.clone(),
+                health: health.clone(),
+                watch: watch.clone(),
+                commits: commits.clone(),
+            },
         );
         #[cfg(not(test))]
         let started = writer.start().map(Some);
@@ -234,6 +245,7 @@ impl Store {
                 watch,
                 riders,
                 removed: retention::Counters::default(),
+                commits,
                 path,
                 _lock: lock,
             })),

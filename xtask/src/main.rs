@@ -49,7 +49,7 @@ enum Command {
     },
     /// Measure the release binary on this machine: start, memory, latency, throughput
     Bench {
-        /// Which: `runs`, `schedules`, `plugins`, `restart`, `pressure`
+        /// Which: `runs`, `schedules`, `plugins`, `restart`, `store`, `burst`, `pressure`
         #[arg(default_value = "runs")]
         what: String,
     },

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use grepx_engine::{FlowRunId, Json, NodeId, TaskRunId, Timestamp};
 use uuid::Uuid;
 
-use crate::runner::{Begin, Error, RunRequest, Triggered};
+use crate::runner::{Begin, Error, Load, RunRequest, Triggered};
 
 pub trait Control: fmt::Debug + Send + Sync {
     fn trigger(&self, request: RunRequest) -> BoxFuture<'_, Result<Triggered, Error>>;
@@ -18,6 +18,8 @@ pub trait Control: fmt::Debug + Send + Sync {
     fn retry(&self, run: FlowRunId, begin: Begin, start_at: Option<Timestamp>) -> BoxFuture<'_, Result<(), Error>>;
     fn mark_done(&self, run: FlowRunId, node: NodeId, note: String, result: Json) -> BoxFuture<'_, Result<(), Error>>;
     fn signal(&self, run: FlowRunId, node: NodeId, name: String, payload: Json) -> BoxFuture<'_, Result<(), Error>>;
+    /// What the runner has before it, for metrics.
+    fn load(&self) -> Load;
     /// Lets the schedules follow what was switched; returns when they do.
     fn sync_schedules(&self) -> BoxFuture<'_, ()>;
     /// Lets task runs follow the limits of tags as the store has them; returns when they do.

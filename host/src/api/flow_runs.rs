@@ -1,5 +1,7 @@
 //! Flow runs, read.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -40,11 +42,18 @@ pub(super) async fn paginate(State(state): State<ApiState>, body: Body) -> Resul
 }
 
 pub(super) async fn with_reasons(state: &ApiState, found: Vec<FlowRun>) -> Result<Vec<Value>, Error> {
-    let mut runs = Vec::with_capacity(found.len());
-    for run in found {
-        runs.push(with_reason(state, run).await?);
-    }
-    Ok(runs)
+    let waiting: Vec<_> = found.iter().filter(|run| waits(run)).map(|run| run.run.id).collect();
+    let mut reasons = match waiting.is_empty() {
+        true => BTreeMap::new(),
+        false => state.store.reasons_for(waiting).await?,
+    };
+    let shown = found.into_iter().map(|mut run| {
+        if let Some(reason) = reasons.remove(&run.run.id) {
+            run.reason = Some(reason);
+        }
+        wire::flow_run(&run)
+    });
+    Ok(shown.collect())
 }
 
 pub(super) async fn count(State(state): State<ApiState>, body: Body) -> Result<Json<u64>, Error> {
@@ -79,15 +88,16 @@ pub(super) async fn row(state: &ApiState, run: FlowRunId) -> Result<FlowRun, Err
 }
 
 pub(super) async fn find(state: &ApiState, run: FlowRunId) -> Result<Value, Error> {
-    with_reason(state, row(state, run).await?).await
-}
-
-async fn with_reason(state: &ApiState, mut run: FlowRun) -> Result<Value, Error> {
-    let waits = run.state.state_type == StateType::Scheduled && waits_for_slot(&run.state.name);
-    if waits && let Some(reason) = state.store.reason_for(run.run.id).await? {
-        run.reason = Some(reason);
+    let found = state.store.flow_run_and_reason(run).await?;
+    let (mut run, reason) = found.ok_or_else(not_found)?;
+    if waits(&run) && reason.is_some() {
+        run.reason = reason;
     }
     Ok(wire::flow_run(&run))
+}
+
+fn waits(run: &FlowRun) -> bool {
+    run.state.state_type == StateType::Scheduled && WAITS_FOR_SLOT.contains(&run.state.name.as_str())
 }
 
 /// Whether the name of a state says so.

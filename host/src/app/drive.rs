@@ -6,7 +6,7 @@ use grepx_engine::{FlowRunId, Json, NodeId, TaskRunId, Timestamp};
 use uuid::Uuid;
 
 use crate::api::Control;
-use crate::runner::{Begin, Error, RunRequest, Runner, Triggered};
+use crate::runner::{Begin, Error, Load, RunRequest, Runner, Triggered};
 use crate::scheduler::Scheduler;
 
 #[derive(Debug, Clone)]
@@ -42,6 +42,10 @@ impl Control for Drive {
 
     fn signal(&self, run: FlowRunId, node: NodeId, name: String, payload: Json) -> BoxFuture<'_, Result<(), Error>> {
         self.runner.signal(run, node, name, payload).boxed()
+    }
+
+    fn load(&self) -> Load {
+        self.runner.load()
     }
 
     fn sync_schedules(&self) -> BoxFuture<'_, ()> {

@@ -19,6 +19,9 @@ pub(crate) async fn follow(runner: Runner, world: World, mut waiting: mpsc::Unbo
         match receipt.await {
             Ok(ids) => {
                 failpoint::reach(Point::Committed);
+                if let Some(late_by) = after.late_by {
+                    runner.lateness.observe(late_by.as_secs_f64());
+                }
                 for reply in after.replies {
                     let _ = reply.send(Ok(()));
                 }

@@ -2,6 +2,7 @@
 //! share a commit, and a row that changed twice is written once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use grepx_engine::{Due, Fact, Json, NodeId, Op, Record, Run, Timestamp};
 use tokio::sync::oneshot;
@@ -36,6 +37,8 @@ pub(crate) struct After {
     /// The sends of the commit, in its order.
     pub(crate) sends: Vec<NewSend>,
     pub(crate) finished: bool,
+    /// The run begins, so long after it was expected to.
+    pub(crate) late_by: Option<Duration>,
 }
 
 impl Draft {
@@ -169,6 +172,11 @@ pub(crate) fn take(live: &mut Live) -> (Commit, After) {
     let draft = std::mem::take(&mut live.draft);
     let mut after = draft.after;
     after.sends.clone_from(&draft.sends);
+    let started = draft.facts.iter().find(|record| record.fact == Fact::Started);
+    after.late_by = started.map(|record| {
+        let expected = live.head.new.expected_start;
+        Duration::from_millis(record.at.since_ms(expected))
+    });
     let tasks = draft
         .nodes
         .iter()

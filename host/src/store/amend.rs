@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Error;
 use super::commit::to_json;
+use super::create;
 use super::rows::{blob, parse_json};
 use super::writer::Writing;
 
@@ -38,6 +39,7 @@ pub(super) fn amend(writing: &Writing<'_>, run: FlowRunId, amendment: &Amendment
             .sql
             .prepare_cached("UPDATE flow_runs SET tags = ? WHERE id = ?")?;
         update.execute(params![to_json(tags), blob(&run.0)])?;
+        create::set_tags(writing, run, tags)?;
     }
     if !amendment.labels.is_empty() {
         let mut update = writing

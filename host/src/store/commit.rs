@@ -1,15 +1,18 @@
 //! One [`Commit`] as statements. The JSON is made by the submitter, not by the writer's thread,
 //! which everybody shares.
 
+mod task_row;
+
 use std::sync::Arc;
 
-use grepx_engine::{FlowRunId, Json, NodeId, State, StateType, TaskRunId, Timestamp};
-use rusqlite::{OptionalExtension, named_params, params};
+use grepx_engine::{FlowRunId, Json, State, StateType, Timestamp};
+use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::admission;
 use super::changes::{Changed, CommittedRows, RunChange, Step};
-use super::model::{Commit, INPUT_BYTES_MAX, RunState, SendId, TaskRow};
+use super::model::{Commit, RunState, SendId};
 use super::rows::{THE_RUN, blob, item};
+use super::tallies::Of;
 use super::writer::Writing;
 use super::{Error, logs};
 
@@ -53,7 +56,7 @@ impl Prepared {
         let before = RunBefore::read(writing, commit.run)?;
         self.insert_facts(writing)?;
         for node in &commit.renewed {
-            renew(writing, commit.run, *node)?;
+            task_row::renew(writing, commit.run, before.origin, *node)?;
         }
         let state = match &rows.state {
             Some(state) => update_run(writing, commit.run, state, &before)?,
@@ -61,7 +64,7 @@ impl Prepared {
         };
         let mut tasks = Vec::new();
         for (place, (row, input)) in (0..).zip(rows.tasks.iter().zip(&self.inputs)) {
-            let step = put_task(writing, commit.run, row, input.as_ref())?;
+            let step = task_row::put(writing, commit.run, before.origin, row, input.as_ref())?;
             tasks.extend(step.map(|step| (place, step)));
         }
         for (node, json) in &commit.results {
@@ -193,6 +196,9 @@ fn next_seq(writing: &Writing<'_>, run: FlowRunId) -> Result<u64, Error> {
 
 /// The row before the change: history gets a row only when type or name of the state change.
 struct RunBefore {
+    origin: i64,
+    /// Start and end.
+    times: [Option<i64>; 2],
     states: i64,
     word: String,
     name: String,
@@ -203,7 +209,8 @@ struct RunBefore {
 impl RunBefore {
     fn read(writing: &Writing<'_>, run: FlowRunId) -> Result<Self, Error> {
         let mut select = writing.sql.prepare_cached(
-            "SELECT states, state_type, state_name, state_message, reason FROM flow_runs WHERE id = ?",
+            "SELECT states, state_type, state_name, state_message, reason, origin, start_time, end_time \
+             FROM flow_runs WHERE id = ?",
         )?;
         select
             .query_row([blob(&run.0)], |row| {
@@ -213,6 +220,8 @@ impl RunBefore {
                     name: row.get(2)?,
                     message: row.get(3)?,
                     reason: row.get(4)?,
+                    origin: row.get(5)?,
+                    times: [row.get(6)?, row.get(7)?],
                 })
             })
             .optional()?
@@ -238,7 +247,7 @@ impl RunBefore {
 }
 
 fn update_run(
-    writing: &Writing<'_>,
+    writing: &mut Writing<'_>,
     run: FlowRunId,
     new: &RunState,
     before: &RunBefore,
@@ -247,169 +256,51 @@ fn update_run(
     if changed {
         put_state(writing, run, (THE_RUN, -1), before.states, &new.state)?;
     }
-    // SQLite rewrites every index of a column that is set, changed or not: what has indexes and
-    // seldom changes is set apart, where it differs.
-    let mut times = writing.sql.prepare_cached(
-        "UPDATE flow_runs SET start_time = ?2, end_time = ?3 WHERE id = ?1 \
-         AND (start_time IS NOT ?2 OR end_time IS NOT ?3)",
-    )?;
-    times.execute(params![
-        blob(&run.0),
-        new.start_time.map(|at| at.0),
-        new.end_time.map(|at| at.0)
-    ])?;
-    if let Some(expected) = new.expected_start {
-        let mut update = writing
-            .sql
-            .prepare_cached("UPDATE flow_runs SET expected_start = ? WHERE id = ?")?;
-        update.execute(params![expected.0, blob(&run.0)])?;
+    // SQLite rewrites every index of a column that is set, changed or not, and the row for each
+    // statement: what has indexes is set only where it differs, and all in one statement.
+    let (since, total) = (new.state.since.0, to_i64(new.total_run_time_ms));
+    let (word, name) = (new.state.state_type.as_str(), new.state.name);
+    let (states, terminal) = (before.states + i64::from(changed), new.state.state_type.is_terminal());
+    let times = [new.start_time, new.end_time].map(|at| at.map(|at| at.0));
+    let expected = new.expected_start.map(|at| at.0);
+    let mut set = "UPDATE flow_runs SET state_message = ?, state_since = ?, states = ?, total_run_time_ms = ?, \
+         run_count = ?, starts_again = ?, reason = ?"
+        .to_owned();
+    let again = new.starts_again.map(|at| at.0);
+    let mut values: Vec<&dyn ToSql> = vec![
+        &new.state.message,
+        &since,
+        &states,
+        &total,
+        &new.run_count,
+        &again,
+        &new.reason,
+    ];
+    if (before.word.as_str(), before.name.as_str()) != (word, name) {
+        set.push_str(", state_type = ?, state_name = ?, terminal = ?");
+        values.extend([&word as &dyn ToSql, &name, &terminal]);
+        let was = (before.word.as_str(), before.name.as_str());
+        writing.tallies.change(Of::FlowRuns, before.origin, was, (word, name));
     }
-    if changed {
-        let mut state = writing
-            .sql
-            .prepare_cached("UPDATE flow_runs SET state_type = ?, terminal = ? WHERE id = ?")?;
-        let word = new.state.state_type;
-        state.execute(params![word.as_str(), word.is_terminal(), blob(&run.0)])?;
-    }
-    let mut update = writing.sql.prepare_cached(
-        "UPDATE flow_runs SET state_name = :name, state_message = :message, state_since = :since, \
-         states = :states, total_run_time_ms = :total, run_count = :count, starts_again = :again, \
-         reason = :reason WHERE id = :id",
-    )?;
-    update.execute(named_params! {
-        ":name": new.state.name,
-        ":message": new.state.message,
-        ":since": new.state.since.0,
-        ":states": before.states + i64::from(changed),
-        ":total": to_i64(new.total_run_time_ms),
-        ":count": new.run_count,
-        ":again": new.starts_again.map(|at| at.0),
-        ":reason": new.reason,
-        ":id": blob(&run.0),
-    })?;
-    Ok(before.step(new))
-}
-
-/// What people see change; `None` when it is nothing.
-fn put_task(writing: &Writing<'_>, run: FlowRunId, row: &TaskRow, input: Option<&Json>) -> Result<Option<Step>, Error> {
-    let mut select = writing.sql.prepare_cached(
-        "SELECT states, state_type, state_name, attempt, state_message, status, reason FROM task_runs \
-         WHERE run_id = ? AND task = ? AND item = ?",
-    )?;
-    let before = select
-        .query_row(params![blob(&run.0), row.node.task, item(row.node)], |found| {
-            task_step(found, row)
-        })
-        .optional()?;
-    let step = before.unwrap_or(Some(Step {
-        n: 0,
-        from: None,
-        new: true,
-    }));
-    let states = match &step {
-        Some(step) if step.is_new_state() => {
-            let place = (i64::from(row.node.task), item(row.node));
-            put_state(writing, run, place, step.n, &row.state)?;
-            Some(step.n + 1)
+    for ((column, now), was) in [", start_time = ?", ", end_time = ?"]
+        .into_iter()
+        .zip(&times)
+        .zip(before.times)
+    {
+        if *now != was {
+            set.push_str(column);
+            values.push(now);
         }
-        _ => None,
-    };
-    upsert_task(writing, run, row, input, states)?;
-    Ok(step)
-}
-
-/// From the row before to `new`.
-fn task_step(before: &rusqlite::Row<'_>, new: &TaskRow) -> rusqlite::Result<Option<Step>> {
-    let states: i64 = before.get(0)?;
-    let (word, name) = (before.get_ref(1)?.as_str()?, before.get_ref(2)?.as_str()?);
-    if word != new.state.state_type.as_str() || name != new.state.name {
-        return Ok(Some(Step {
-            n: states,
-            from: StateType::parse(word).map(|word| (word, name.into())),
-            new: states == 0,
-        }));
     }
-    let text = |column| Ok::<_, rusqlite::Error>(before.get_ref(column)?.as_str_or_null()?);
-    let same = before.get::<_, u32>(3)? == new.attempt
-        && text(4)? == new.state.message.as_deref()
-        && text(5)? == new.status.as_deref()
-        && text(6)? == new.reason.as_deref();
-    Ok((!same).then_some(Step {
-        n: states - 1,
-        from: None,
-        new: false,
-    }))
-}
-
-/// `states`: `None` leaves the number of states as it is.
-fn upsert_task(
-    writing: &Writing<'_>,
-    run: FlowRunId,
-    row: &TaskRow,
-    input: Option<&Json>,
-    states: Option<i64>,
-) -> Result<(), Error> {
-    let TaskRunId(id) = row.node.run_id(run);
-    let mut put = writing.sql.prepare_cached(
-        "INSERT INTO task_runs (run_id, task, item, id, name, kind, attempt, state_type, state_name, state_message, \
-         state_since, states, expected_start, start_time, end_time, total_run_time_ms, reason, status, external_id, \
-         tags, result_bytes, input) VALUES (:run, :task, :item, :id, :name, :kind, :attempt, :type, :state, :message, \
-         :since, coalesce(:states, 1), :expected, :start, :end, :total, :reason, :status, :external, :tags, :bytes, :input) \
-         ON CONFLICT (run_id, task, item) DO UPDATE SET attempt = excluded.attempt, \
-         state_type = excluded.state_type, state_name = excluded.state_name, state_message = excluded.state_message, \
-         state_since = excluded.state_since, states = coalesce(:states, states), expected_start = excluded.expected_start, \
-         start_time = excluded.start_time, end_time = excluded.end_time, \
-         total_run_time_ms = excluded.total_run_time_ms, reason = excluded.reason, status = excluded.status, \
-         external_id = excluded.external_id, tags = excluded.tags, \
-         result_bytes = coalesce(excluded.result_bytes, result_bytes), input = coalesce(excluded.input, input)",
-    )?;
-    put.execute(named_params! {
-        ":run": blob(&run.0),
-        ":task": row.node.task,
-        ":item": item(row.node),
-        ":id": blob(&id),
-        ":name": row.name,
-        ":kind": row.kind,
-        ":attempt": row.attempt,
-        ":type": row.state.state_type.as_str(),
-        ":state": row.state.name,
-        ":message": row.state.message,
-        ":since": row.state.since.0,
-        ":states": states,
-        ":expected": row.expected_start.map(|at| at.0),
-        ":start": row.start_time.map(|at| at.0),
-        ":end": row.end_time.map(|at| at.0),
-        ":total": to_i64(row.total_run_time_ms),
-        ":reason": row.reason,
-        ":status": row.status,
-        ":external": row.external_id,
-        ":tags": to_json(&row.tags),
-        ":bytes": row.result_bytes.map(to_i64),
-        ":input": input.map(|input| bounded(input.as_str())),
-    })?;
-    Ok(())
-}
-
-fn renew(writing: &Writing<'_>, run: FlowRunId, node: NodeId) -> Result<(), Error> {
-    let place = params![blob(&run.0), node.task, item(node)];
-    for change in [
-        "DELETE FROM results WHERE run_id = ? AND task = ? AND item = ?",
-        "UPDATE task_runs SET result_bytes = NULL, input = NULL WHERE run_id = ? AND task = ? AND item = ?",
-    ] {
-        writing.sql.prepare_cached(change)?.execute(place)?;
+    if let Some(expected) = &expected {
+        set.push_str(", expected_start = ?");
+        values.push(expected);
     }
-    if node.index.is_some() {
-        return Ok(());
-    }
-    for delete in [
-        "DELETE FROM results WHERE run_id = ? AND task = ? AND item >= 0",
-        "DELETE FROM task_runs WHERE run_id = ? AND task = ? AND item >= 0",
-        "DELETE FROM states WHERE run_id = ? AND task = ? AND item >= 0",
-    ] {
-        let mut delete = writing.sql.prepare_cached(delete)?;
-        delete.execute(params![blob(&run.0), node.task])?;
-    }
-    Ok(())
+    set.push_str(" WHERE id = ?");
+    let id = blob(&run.0);
+    values.push(&id);
+    writing.sql.prepare_cached(&set)?.execute(values.as_slice())?;
+    Ok(before.step(new))
 }
 
 /// `place`: the task and the item.
@@ -428,14 +319,6 @@ fn put_state(writing: &Writing<'_>, run: FlowRunId, place: (i64, i64), n: i64, s
         state.since.0
     ])?;
     Ok(())
-}
-
-fn bounded(input: &str) -> std::borrow::Cow<'_, str> {
-    if input.len() <= INPUT_BYTES_MAX {
-        input.into()
-    } else {
-        format!(r#"{{"truncated": true, "bytes": {}}}"#, input.len()).into()
-    }
 }
 
 pub(super) fn to_json(value: &impl serde::Serialize) -> String {

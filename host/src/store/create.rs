@@ -10,8 +10,9 @@ use super::changes::Changed;
 use super::commit::{Prepared, to_json};
 use super::model::{Created, NewRun, Planned};
 use super::rows::{blob, item};
+use super::tallies::Of;
 use super::writer::Writing;
-use super::{Error, deployments, planned, retention};
+use super::{Error, deployments, origins, planned, retention};
 
 /// Decides inside the transaction whether the run exists already.
 pub(super) fn create(
@@ -97,7 +98,8 @@ fn create_planned(
 }
 
 /// A planned run becomes one: with what the definitions say now, not when it was planned.
-fn promote(writing: &Writing<'_>, run: &NewRun) -> rusqlite::Result<()> {
+fn promote(writing: &mut Writing<'_>, run: &NewRun) -> rusqlite::Result<()> {
+    move_to_origin(writing, run)?;
     let mut update = writing
         .sql
         .prepare_cached("UPDATE flow_runs SET planned = 0, definition = ?, tags = ?, work_queue = ? WHERE id = ?")?;
@@ -134,16 +136,17 @@ fn promote(writing: &Writing<'_>, run: &NewRun) -> rusqlite::Result<()> {
     Ok(())
 }
 
-pub(super) fn insert(writing: &Writing<'_>, run: &NewRun, planned: bool) -> rusqlite::Result<()> {
+pub(super) fn insert(writing: &mut Writing<'_>, run: &NewRun, planned: bool) -> rusqlite::Result<()> {
     let parent = run.parent.as_ref();
+    let origin = origins::of(writing.sql, run)?;
     let mut put = writing.sql.prepare_cached(
         "INSERT INTO flow_runs (id, name, flow_id, flow_name, deployment_id, deployment_name, definition, tags, \
          idempotency_key, work_pool, work_queue, auto_scheduled, parent_run, parent_task, parent_item, \
-         parent_attempt, parent_key, parent_task_run, created_at, expected_start, schedule_id, planned, state_type, \
+         parent_attempt, parent_key, parent_task_run, created_at, expected_start, schedule_id, planned, origin, state_type, \
          state_name, state_since) VALUES (:id, :name, :flow_id, :flow_name, :deployment_id, :deployment_name, :definition, \
          :tags, :idempotency_key, :work_pool, :work_queue, :auto_scheduled, :parent_run, :parent_task, \
          :parent_item, :parent_attempt, :parent_key, :parent_task_run, :created_at, :expected_start, \
-         :schedule_id, :planned, 'SCHEDULED', 'Scheduled', :created_at)",
+         :schedule_id, :planned, :origin, 'SCHEDULED', 'Scheduled', :created_at)",
     )?;
     put.execute(named_params! {
         ":id": blob(&run.id.0),
@@ -168,7 +171,10 @@ pub(super) fn insert(writing: &Writing<'_>, run: &NewRun, planned: bool) -> rusq
         ":expected_start": run.expected_start.0,
         ":schedule_id": run.schedule_id.as_ref().map(blob),
         ":planned": planned,
+        ":origin": origin,
     })?;
+    writing.tallies.add(Of::FlowRuns, origin, ("SCHEDULED", "Scheduled"), 1);
+    put_tags(writing, run.id, &run.tags)?;
     let mut inputs = writing
         .sql
         .prepare_cached("INSERT INTO run_inputs (run_id, parameters, created_by, labels) VALUES (?, ?, ?, ?)")?;
@@ -178,6 +184,48 @@ pub(super) fn insert(writing: &Writing<'_>, run: &NewRun, planned: bool) -> rusq
         run.created_by.as_ref().map(Json::as_str),
         run.labels.as_str()
     ])?;
+    Ok(())
+}
+
+fn move_to_origin(writing: &mut Writing<'_>, run: &NewRun) -> rusqlite::Result<()> {
+    let mut select = writing
+        .sql
+        .prepare_cached("SELECT origin, tags, state_type, state_name FROM flow_runs WHERE id = ?")?;
+    let (before, tags, state_type, name): (i64, String, String, String) = select
+        .query_row([blob(&run.id.0)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
+    let origin = origins::of(writing.sql, run)?;
+    if origin != before {
+        let mut update = writing
+            .sql
+            .prepare_cached("UPDATE flow_runs SET origin = ? WHERE id = ?")?;
+        update.execute(params![origin, blob(&run.id.0)])?;
+        writing.tallies.add(Of::FlowRuns, before, (&state_type, &name), -1);
+        writing.tallies.add(Of::FlowRuns, origin, (&state_type, &name), 1);
+    }
+    if tags != to_json(&run.tags) {
+        set_tags(writing, run.id, &run.tags)?;
+    }
+    Ok(())
+}
+
+/// Instead of what the run had.
+pub(super) fn set_tags(writing: &Writing<'_>, run: FlowRunId, tags: &[String]) -> rusqlite::Result<()> {
+    let mut old = writing
+        .sql
+        .prepare_cached("DELETE FROM flow_run_tags WHERE run_id = ?")?;
+    old.execute([blob(&run.0)])?;
+    put_tags(writing, run, tags)
+}
+
+fn put_tags(writing: &Writing<'_>, run: FlowRunId, tags: &[String]) -> rusqlite::Result<()> {
+    for tag in tags {
+        let mut put = writing
+            .sql
+            .prepare_cached("INSERT OR IGNORE INTO flow_run_tags (tag, run_id) VALUES (?, ?)")?;
+        put.execute(params![tag, blob(&run.0)])?;
+    }
     Ok(())
 }
 
@@ -210,13 +258,14 @@ pub(super) fn delete(writing: &mut Writing<'_>, run: FlowRunId) -> Result<bool, 
         Some((false, state, _)) => return Err(Error::NotTerminal { run, state }),
         Some((true, ..)) => {}
     }
-    retention::remove_run(writing.sql, blob(&run.0))?;
+    retention::remove_run(writing, blob(&run.0))?;
     writing.tell(|| Changed::Removed(run));
     Ok(true)
 }
 
 /// Of a run that is only planned.
-fn delete_rows(writing: &Writing<'_>, run: FlowRunId) -> rusqlite::Result<()> {
+fn delete_rows(writing: &mut Writing<'_>, run: FlowRunId) -> Result<(), Error> {
+    writing.tallies.forget(writing.sql, blob(&run.0))?;
     for delete in [
         "DELETE FROM facts WHERE run_id = ?",
         "DELETE FROM results WHERE run_id = ?",
@@ -225,6 +274,8 @@ fn delete_rows(writing: &Writing<'_>, run: FlowRunId) -> rusqlite::Result<()> {
         "DELETE FROM logs WHERE run_id = ?",
         "DELETE FROM slots WHERE run_id = ?",
         "DELETE FROM task_runs WHERE run_id = ?",
+        "DELETE FROM task_run_tags WHERE run_id = ?",
+        "DELETE FROM flow_run_tags WHERE run_id = ?",
         "DELETE FROM run_inputs WHERE run_id = ?",
         "DELETE FROM flow_runs WHERE id = ?",
     ] {

@@ -46,7 +46,12 @@ pub(super) fn admit(writing: &mut Writing<'_>) -> Result<(), Error> {
             Some(limit) => i64::from(limit.concurrency_limit) - occupied(writing.sql, deployment)?,
             None => i64::MAX,
         };
-        let mut parked = parked(writing.sql, deployment)?;
+        // Who only waits is not looked at beyond those who may go on.
+        let most = match &limit {
+            Some(limit) if limit.when_busy == WhenBusy::Wait => room.max(0),
+            _ => i64::MAX,
+        };
+        let mut parked = parked(writing.sql, deployment, most)?;
         let on = parked.len().min(usize::try_from(room.max(0)).unwrap_or(usize::MAX));
         for (run, pool) in parked.drain(..on) {
             let mut queue = writing
@@ -101,11 +106,12 @@ fn oldest_live(sql: &Connection, limit: &DeploymentLimit) -> Result<Option<FlowR
 }
 
 /// Runs that wait for their deployment, first come first served.
-fn parked(sql: &Connection, deployment: Uuid) -> Result<Vec<(FlowRunId, String)>, Error> {
+fn parked(sql: &Connection, deployment: Uuid, most: i64) -> Result<Vec<(FlowRunId, String)>, Error> {
     let mut select = sql.prepare_cached(
-        "SELECT run_id, pool FROM slots WHERE deployment_id = ? AND held = -1 ORDER BY expected_start, since, run_id",
+        "SELECT run_id, pool FROM slots WHERE deployment_id = ? AND held = -1 \
+         ORDER BY expected_start, since, run_id LIMIT ?",
     )?;
-    let found = select.query_map([blob(&deployment)], |row| {
+    let found = select.query_map(params![blob(&deployment), most], |row| {
         Ok((FlowRunId(Uuid::from_bytes(row.get(0)?)), row.get(1)?))
     })?;
     Ok(found.collect::<Result<_, _>>()?)
@@ -122,12 +128,14 @@ pub(super) fn reason_for(sql: &Connection, run: FlowRunId) -> Result<Option<Stri
         return Ok(Some("its deployment lets it on in a moment".to_owned()));
     };
     let live = occupied(sql, deployment)?;
-    let first: i64 = parked(sql, deployment)?
-        .iter()
-        .take_while(|(other, _)| *other != run)
-        .count()
-        .try_into()
-        .unwrap_or(i64::MAX);
+    let mut first = sql.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM slots s, slots own WHERE own.run_id = ?1 AND s.deployment_id = ?2 \
+         AND s.held = -1 AND (s.expected_start, s.since, s.run_id) < (own.expected_start, own.since, own.run_id) \
+         LIMIT ?3)",
+    )?;
+    let first = first.query_row(params![blob(&run.0), blob(&deployment), slots::BEFORE_MAX + 1], |row| {
+        row.get(0)
+    })?;
     let mut names = sql.prepare_cached(
         "SELECT coalesce(r.name, '(deleted)') FROM slots s LEFT JOIN flow_runs r ON r.id = s.run_id \
          WHERE s.deployment_id = ? AND s.held >= 0 ORDER BY s.since, s.run_id LIMIT 3",

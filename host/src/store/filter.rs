@@ -191,32 +191,34 @@ impl Page {
 }
 
 impl FlowRunSort {
+    /// Rows that are equal come in the order in which they were made, which every index has anyway.
     pub(super) const fn sql(self) -> &'static str {
         match self {
             Self::IdDesc => "r.id DESC",
-            Self::ExpectedStartAsc => "r.expected_start ASC, r.id ASC",
-            Self::ExpectedStartDesc => "r.expected_start DESC, r.id DESC",
-            Self::StartAsc => "r.start_time ASC NULLS LAST, r.id ASC",
-            Self::StartDesc => "r.start_time DESC, r.id DESC",
-            Self::EndDesc => "r.end_time DESC, r.id DESC",
-            Self::NameAsc => "r.name ASC, r.id ASC",
-            Self::NameDesc => "r.name DESC, r.id DESC",
-            Self::NextScheduledStartAsc => "(r.state_type = 'SCHEDULED') DESC, r.expected_start ASC, r.id ASC",
+            Self::ExpectedStartAsc => "r.expected_start ASC, r.rowid ASC",
+            Self::ExpectedStartDesc => "r.expected_start DESC, r.rowid DESC",
+            Self::StartAsc => "r.start_time ASC NULLS LAST, r.rowid ASC",
+            Self::StartDesc => "r.start_time DESC, r.rowid DESC",
+            Self::EndDesc => "r.end_time DESC, r.rowid DESC",
+            Self::NameAsc => "r.name ASC, r.rowid ASC",
+            Self::NameDesc => "r.name DESC, r.rowid DESC",
+            Self::NextScheduledStartAsc => "(r.state_type = 'SCHEDULED') DESC, r.expected_start ASC, r.rowid ASC",
         }
     }
 }
 
 impl TaskRunSort {
+    /// As those of flow runs; task runs lie by flow run and place in it.
     pub(super) const fn sql(self) -> &'static str {
         match self {
             Self::DefinitionAsc => "t.run_id ASC, t.task ASC, t.item ASC",
             Self::IdDesc => "t.id DESC",
-            Self::ExpectedStartAsc => "t.expected_start ASC, t.id ASC",
-            Self::ExpectedStartDesc => "t.expected_start DESC, t.id DESC",
-            Self::StartAsc => "t.start_time ASC NULLS LAST, t.id ASC",
-            Self::EndDesc => "t.end_time DESC, t.id DESC",
-            Self::NameAsc => "t.name ASC, t.id ASC",
-            Self::NameDesc => "t.name DESC, t.id DESC",
+            Self::ExpectedStartAsc => "t.expected_start ASC, t.run_id ASC, t.task ASC, t.item ASC",
+            Self::ExpectedStartDesc => "t.expected_start DESC, t.run_id DESC, t.task DESC, t.item DESC",
+            Self::StartAsc => "t.start_time ASC NULLS LAST, t.run_id ASC, t.task ASC, t.item ASC",
+            Self::EndDesc => "t.end_time DESC, t.run_id DESC, t.task DESC, t.item DESC",
+            Self::NameAsc => "t.name ASC, t.expected_start ASC, t.run_id ASC, t.task ASC, t.item ASC",
+            Self::NameDesc => "t.name DESC, t.expected_start DESC, t.run_id DESC, t.task DESC, t.item DESC",
         }
     }
 }

@@ -13,6 +13,7 @@ use super::changes::Changed;
 use super::create;
 use super::model::{NewRun, Progress, SchedulePlan};
 use super::rows::{ScheduleRow, blob};
+use super::tallies::Of;
 use super::writer::Writing;
 
 /// Writes down how far a schedule has come, and its next runs. A run that exists already stays.
@@ -102,12 +103,20 @@ fn remove_planned(writing: &mut Writing<'_>, schedule: Uuid, expected_until: Tim
          (SELECT id FROM flow_runs WHERE planned = 1 AND schedule_id = ?1 AND expected_start <= ?2)",
     )?;
     inputs.execute(params![blob(&schedule), expected_until.0])?;
-    let mut runs = writing.sql.prepare_cached(
-        "DELETE FROM flow_runs WHERE planned = 1 AND schedule_id = ?1 AND expected_start <= ?2 RETURNING id",
+    let mut tags = writing.sql.prepare_cached(
+        "DELETE FROM flow_run_tags WHERE run_id IN \
+         (SELECT id FROM flow_runs WHERE planned = 1 AND schedule_id = ?1 AND expected_start <= ?2 AND tags <> '[]')",
     )?;
-    let gone = runs.query_map(params![blob(&schedule), expected_until.0], |row| row.get(0))?;
-    for id in gone {
-        let run = FlowRunId(Uuid::from_bytes(id?));
+    tags.execute(params![blob(&schedule), expected_until.0])?;
+    let mut runs = writing.sql.prepare_cached(
+        "DELETE FROM flow_runs WHERE planned = 1 AND schedule_id = ?1 AND expected_start <= ?2 \
+         RETURNING id, origin, state_type, state_name",
+    )?;
+    let mut gone = runs.query(params![blob(&schedule), expected_until.0])?;
+    while let Some(row) = gone.next()? {
+        let run = FlowRunId(Uuid::from_bytes(row.get(0)?));
+        let (state_type, name): (String, String) = (row.get(2)?, row.get(3)?);
+        writing.tallies.add(Of::FlowRuns, row.get(1)?, (&state_type, &name), -1);
         writing.tell(|| Changed::Removed(run));
     }
     Ok(())

@@ -9,8 +9,8 @@ use super::boot::{Share, Which};
 use super::{
     AuditRow, ConcurrencyLimit, Error, FlowRun, FlowRunFilter, FlowRunSort, Intervals, KeyRow, LiveRun, LogFilter,
     LogLine, OpenSend, Page, PoolStatus, ScheduleRow, SendId, SlotRow, Store, StoredState, Switch, Tally, TaskRun,
-    TaskRunFilter, TaskRunSort, audit, boot, concurrency, deployments, keys, limits, planned, reads, retention, slots,
-    stats,
+    TaskRunFilter, TaskRunSort, audit, boot, concurrency, deployments, figures, keys, limits, planned, reads,
+    retention, slots, stats,
 };
 
 /// Runs that [`Store::live_runs`] has read ahead.
@@ -94,8 +94,18 @@ reads! {
     held(pool: String, limit: u32) -> Vec<SlotRow> = |sql, pool: String, limit| slots::rows(sql, &pool, true, limit);
     /// Why a run waits for a slot; `None` when it does not.
     reason_for(run: FlowRunId) -> Option<String> = slots::reason_for;
+    /// A run, and why it waits for a slot if it does.
+    flow_run_and_reason(id: FlowRunId) -> Option<(FlowRun, Option<String>)> = |sql, id| {
+        let Some(run) = reads::flow_run(sql, id)? else { return Ok(None) };
+        Ok(Some((run, slots::reason_for(sql, id)?)))
+    };
+    /// Why runs wait for a slot, of those that do.
+    reasons_for(runs: Vec<FlowRunId>) -> BTreeMap<FlowRunId, String> =
+        |sql, runs: Vec<_>| slots::reasons_for(sql, &runs);
     /// Every work pool of the definitions, as it is in force.
     pools() -> Vec<PoolStatus> = slots::pool_status;
+    /// Rows, and what waits for what.
+    figures() -> super::Figures = figures::read;
     /// How many ended flow runs would be removed.
     count_due(cutoffs: super::Cutoffs) -> u64 = retention::count_due;
     /// Ids of runs that have rows and are not there.

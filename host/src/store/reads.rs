@@ -8,8 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use uuid::Uuid;
 
 use super::Error;
-use super::filter::{Conditions, FlowRunFilter, FlowRunSort, LogFilter, Page, TaskRunFilter, TaskRunSort};
+use super::filter::{Conditions, FlowRunFilter, FlowRunSort, Join, LogFilter, Page, TaskRunFilter, TaskRunSort};
 use super::rows::{self, FlowRun, LogLine, RUN_COLUMNS, RUN_TABLES, StoredState, THE_RUN, TaskRun, blob};
+use super::ways;
 
 pub(super) fn flow_run(sql: &Connection, run: FlowRunId) -> Result<Option<FlowRun>, Error> {
     let mut select = sql.prepare_cached(&format!("SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE r.id = ?"))?;
@@ -22,20 +23,61 @@ pub(super) fn flow_runs(
     sort: FlowRunSort,
     page: Page,
 ) -> Result<Vec<FlowRun>, Error> {
-    let mut conditions = Conditions::default();
-    conditions.flow_runs(filter);
+    if sort == FlowRunSort::NextScheduledStartAsc {
+        return scheduled_first(sql, filter, page);
+    }
+    let Some(places) = ways::flow_runs(sql, filter, sort)? else {
+        return Ok(Vec::new());
+    };
+    // The long rows are read for the page only.
     let select = format!(
-        "SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE {} ORDER BY {}",
-        conditions.sql(),
+        "SELECT {RUN_COLUMNS} FROM ({} LIMIT ? OFFSET ?) p CROSS JOIN flow_runs r ON r.rowid = p.place \
+         CROSS JOIN run_inputs i ON i.run_id = r.id ORDER BY {}",
+        places.sql,
         sort.sql()
     );
-    paged(sql, &select, conditions, page, rows::flow_run)
+    paged(sql, &select, places.values, page, rows::flow_run)
+}
+
+/// Two lists, one after the other.
+fn scheduled_first(sql: &Connection, filter: &FlowRunFilter, page: Page) -> Result<Vec<FlowRun>, Error> {
+    let scheduled = |yes: bool| {
+        let mut filter = filter.clone();
+        if [filter.join, filter.state_join, filter.state_type.join].contains(&Join::Any) {
+            filter = FlowRunFilter {
+                parts: vec![filter],
+                ..FlowRunFilter::default()
+            };
+        }
+        let all = StateType::ALL
+            .iter()
+            .filter(|state| (**state == StateType::Scheduled) == yes);
+        let asked = |state: &&StateType| filter.state_type.any.as_ref().is_none_or(|any| any.contains(state));
+        let any = all.filter(asked).copied().collect();
+        filter.state_type.any = Some(any);
+        filter
+    };
+    let sort = FlowRunSort::ExpectedStartAsc;
+    let mut found = flow_runs(sql, &scheduled(true), sort, page)?;
+    let left = page
+        .limit
+        .saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+    if left > 0 {
+        let before = match found.is_empty() {
+            true => count_flow_runs(sql, &scheduled(true))?,
+            false => page.offset,
+        };
+        let rest = Page {
+            limit: left,
+            offset: page.offset.saturating_sub(before),
+        };
+        found.extend(flow_runs(sql, &scheduled(false), sort, rest)?);
+    }
+    Ok(found)
 }
 
 pub(super) fn count_flow_runs(sql: &Connection, filter: &FlowRunFilter) -> Result<u64, Error> {
-    let mut conditions = Conditions::default();
-    conditions.flow_runs(filter);
-    count(sql, "flow_runs r", conditions)
+    ways::count_flow_runs(sql, filter)
 }
 
 pub(super) fn task_run(sql: &Connection, id: TaskRunId) -> Result<Option<TaskRun>, Error> {
@@ -49,20 +91,20 @@ pub(super) fn task_runs(
     sort: TaskRunSort,
     page: Page,
 ) -> Result<Vec<TaskRun>, Error> {
-    let mut conditions = Conditions::default();
-    conditions.task_runs(filter);
+    let Some(places) = ways::task_runs(sql, filter, sort)? else {
+        return Ok(Vec::new());
+    };
     let select = format!(
-        "SELECT * FROM task_runs t WHERE {} ORDER BY {}",
-        conditions.sql(),
+        "SELECT t.* FROM ({} LIMIT ? OFFSET ?) p CROSS JOIN task_runs t \
+         ON t.run_id = p.run_id AND t.task = p.task AND t.item = p.item ORDER BY {}",
+        places.sql,
         sort.sql()
     );
-    paged(sql, &select, conditions, page, rows::task_run)
+    paged(sql, &select, places.values, page, rows::task_run)
 }
 
 pub(super) fn count_task_runs(sql: &Connection, filter: &TaskRunFilter) -> Result<u64, Error> {
-    let mut conditions = Conditions::default();
-    conditions.task_runs(filter);
-    count(sql, "task_runs t", conditions)
+    ways::count_task_runs(sql, filter)
 }
 
 /// Task runs per flow run and state type, of those flow runs that have any.
@@ -113,7 +155,13 @@ pub(super) fn logs(sql: &Connection, filter: &LogFilter, page: Page) -> Result<V
         (false, true) => "l.at DESC, l.run_id DESC, l.n DESC",
     };
     let select = format!("SELECT * FROM logs l WHERE {} ORDER BY {order}", conditions.sql());
-    paged(sql, &select, conditions, page, log_line)
+    paged(
+        sql,
+        &format!("{select} LIMIT ? OFFSET ?"),
+        conditions.values,
+        page,
+        log_line,
+    )
 }
 
 pub(super) fn count_logs(sql: &Connection, filter: &LogFilter) -> Result<u64, Error> {
@@ -196,12 +244,11 @@ pub(super) fn definition(sql: &Connection, digest: &str) -> Result<Option<Json>,
 fn paged<T>(
     sql: &Connection,
     select: &str,
-    conditions: Conditions,
+    mut values: Vec<Value>,
     page: Page,
     read: fn(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Vec<T>, Error> {
-    let mut select = sql.prepare_cached(&format!("{select} LIMIT ? OFFSET ?"))?;
-    let mut values = conditions.values;
+    let mut select = sql.prepare_cached(select)?;
     values.push(Value::Integer(page.limit.into()));
     values.push(Value::Integer(i64::try_from(page.offset).unwrap_or(i64::MAX)));
     let found = select.query_map(params_from_iter(values), read)?;

@@ -30,13 +30,15 @@ const ROWS_OF_ONE: u64 = 2_000;
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// Tables with rows of a run, beside `flow_runs` and `run_inputs`; what tells its rows apart.
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 8] = [
     ("task_runs", "task, item"),
     ("logs", "n"),
     ("states", "task, item, n"),
     ("results", "task, item"),
     ("facts", "seq"),
     ("outbox", "id"),
+    ("flow_run_tags", "tag"),
+    ("task_run_tags", "tag, task, item"),
 ];
 /// Columns that may be long.
 const LONG: [(&str, &str); 2] = [("results", "json"), ("facts", "fact")];
@@ -185,12 +187,16 @@ impl Store {
         Ok(count)
     }
 
-    /// Forgets definitions that no flow run uses. Only while nothing makes runs.
+    /// Forgets definitions that no flow run uses, and origins of none. Only while nothing makes runs.
     ///
     /// # Errors
     /// When the store refuses.
     pub async fn forget_definitions(&self) -> Result<u64, Error> {
         self.write(|writing| {
+            writing.sql.execute_batch(
+                "DELETE FROM tallies WHERE runs = 0; \
+                 DELETE FROM origins WHERE id NOT IN (SELECT origin FROM flow_runs)",
+            )?;
             let unused = "DELETE FROM definitions WHERE digest NOT IN (SELECT definition FROM flow_runs)";
             let forgotten = writing.sql.execute(unused, [])? as u64;
             failpoint::reach(Point::DefinitionsForgotten);
@@ -220,7 +226,7 @@ fn remove(writing: &mut Writing<'_>, cutoffs: Cutoffs, rows_max: u64) -> Result<
             return Ok(removed);
         }
         for run in runs {
-            begin(sql, &run)?;
+            begin(writing, &run)?;
             failpoint::reach(Point::RemovalBegun);
             if let Ok(id) = Uuid::from_slice(&run) {
                 writing.tell(|| Changed::Removed(FlowRunId(id)));
@@ -260,14 +266,16 @@ pub(super) fn count_due(sql: &Connection, cutoffs: Cutoffs) -> Result<u64, Error
 
 /// Removes one run on request: it is gone at once, and what is left of its rows goes with the next
 /// removal.
-pub(super) fn remove_run(sql: &Connection, run: &[u8]) -> Result<(), Error> {
-    begin(sql, run)?;
-    remove_rows(sql, run, ROWS_OF_ONE, &mut Removed::default())?;
+pub(super) fn remove_run(writing: &mut Writing<'_>, run: &[u8]) -> Result<(), Error> {
+    begin(writing, run)?;
+    remove_rows(writing.sql, run, ROWS_OF_ONE, &mut Removed::default())?;
     Ok(())
 }
 
 /// From here on nobody sees the run.
-fn begin(sql: &Connection, run: &[u8]) -> Result<(), Error> {
+fn begin(writing: &mut Writing<'_>, run: &[u8]) -> Result<(), Error> {
+    let sql = writing.sql;
+    writing.tallies.forget(sql, run)?;
     put_removal(sql, run)?;
     for delete in [
         "DELETE FROM slots WHERE run_id = ?",

@@ -11,6 +11,8 @@ use super::limits;
 use super::rows::{PoolStatus, QueueStatus, SlotRow, blob};
 use super::{Error, deployments};
 
+/// Runs before one that waits are counted up to here: a list of those who wait asks for each.
+pub(super) const BEFORE_MAX: i64 = 1_000;
 /// Holders named in a reason.
 const NAMED_MAX: i64 = 3;
 
@@ -81,6 +83,17 @@ fn queue_status(sql: &Connection, pool: &str, queue: String) -> Result<QueueStat
         waiting: unsigned(count(sql, pool, Some(&queue), false)?),
         name: queue,
     })
+}
+
+/// Why runs wait for a slot, of those that do.
+pub(super) fn reasons_for(sql: &Connection, runs: &[FlowRunId]) -> Result<BTreeMap<FlowRunId, String>, Error> {
+    let mut reasons = BTreeMap::new();
+    for run in runs {
+        if let Some(reason) = reason_for(sql, *run)? {
+            reasons.insert(*run, reason);
+        }
+    }
+    Ok(reasons)
 }
 
 /// Why a run waits for a slot; `None` when it does not.
@@ -160,7 +173,7 @@ impl Waiting {
                 continue;
             }
             before += match other.priority.cmp(&priority) {
-                std::cmp::Ordering::Less => count(sql, &self.pool, Some(&queue), false)?,
+                std::cmp::Ordering::Less => waiting_in(sql, &self.pool, &queue)?,
                 std::cmp::Ordering::Equal => self.before_in(sql, &queue)?,
                 std::cmp::Ordering::Greater => 0,
             };
@@ -170,18 +183,34 @@ impl Waiting {
 
     fn before_in(&self, sql: &Connection, queue: &str) -> Result<i64, Error> {
         let mut select = sql.prepare_cached(
-            "SELECT count(*) FROM slots WHERE pool = ? AND queue = ? AND held = 0 \
-             AND (expected_start, since, run_id) < (?, ?, ?)",
+            "SELECT count(*) FROM (SELECT 1 FROM slots WHERE pool = ? AND queue = ? AND held = 0 \
+             AND (expected_start, since, run_id) < (?, ?, ?) LIMIT ?)",
         )?;
-        let key = params![self.pool, queue, self.expected_start, self.since, blob(&self.run.0)];
+        let key = params![
+            self.pool,
+            queue,
+            self.expected_start,
+            self.since,
+            blob(&self.run.0),
+            BEFORE_MAX + 1
+        ];
         Ok(select.query_row(key, |row| row.get(0))?)
     }
+}
+
+/// Who waits in a queue, counted up to the bound.
+fn waiting_in(sql: &Connection, pool: &str, queue: &str) -> Result<i64, Error> {
+    let mut select = sql.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM slots WHERE held = 0 AND pool = ? AND queue = ? LIMIT ?)",
+    )?;
+    Ok(select.query_row(params![pool, queue, BEFORE_MAX + 1], |row| row.get(0))?)
 }
 
 pub(super) fn runs_before(before: i64) -> String {
     match before {
         0 => "next in line".to_owned(),
         1 => "1 run before this one".to_owned(),
+        more if more > BEFORE_MAX => format!("more than {BEFORE_MAX} runs before this one"),
         more => format!("{more} runs before this one"),
     }
 }

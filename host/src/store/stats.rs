@@ -139,7 +139,8 @@ fn distinct(sql: &Connection, column: &str, filter: &FlowRunFilter) -> Result<Ha
     let mut conditions = Conditions::default();
     conditions.flow_runs(filter);
     let mut select = sql.prepare_cached(&format!(
-        "SELECT DISTINCT r.{column} AS id FROM flow_runs r WHERE r.{column} IS NOT NULL AND {}",
+        "SELECT DISTINCT o.{column} AS id FROM origins o WHERE o.{column} IS NOT NULL \
+         AND EXISTS (SELECT 1 FROM flow_runs r INDEXED BY flow_runs_origin WHERE r.origin = o.id AND {})",
         conditions.sql()
     ))?;
     let found = select.query_map(params_from_iter(conditions.values), |row| rows::uuid(row, "id"))?;

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -22,8 +22,10 @@ use uuid::Uuid;
 
 use super::audit::{Rider, Riders};
 use super::changes::{Changed, Watch};
+use super::figures::Commits;
 use super::health::Health;
 use super::model::SlotNews;
+use super::tallies::Tallies;
 use super::{Error, admission, open};
 use crate::failpoint::{self, Point};
 
@@ -44,19 +46,21 @@ pub(super) struct Writing<'a> {
     pub(super) news: Vec<SlotNews>,
     /// Log lines of one flow run at most.
     pub(super) log_lines_max: i64,
+    pub(super) tallies: Tallies,
     /// To be told after the commit; `None` when nobody watches.
     pub(super) changes: Option<Vec<Changed>>,
 }
 
 impl<'a> Writing<'a> {
     /// That nobody watches.
-    pub(super) const fn new(sql: &'a Connection, log_lines_max: i64) -> Self {
+    pub(super) fn new(sql: &'a Connection, log_lines_max: i64) -> Self {
         Self {
             sql,
             touched: BTreeSet::new(),
             deployments: BTreeSet::new(),
             news: Vec::new(),
             log_lines_max,
+            tallies: Tallies::default(),
             changes: None,
         }
     }
@@ -173,14 +177,23 @@ impl Drop for Witness {
     }
 }
 
+/// What the writer and the handles of its store both look at.
+pub(super) struct Shared {
+    pub(super) riders: Arc<Riders>,
+    pub(super) health: Health,
+    pub(super) watch: Watch,
+    pub(super) commits: Commits,
+}
+
 pub(super) struct Writer {
     connection: Connection,
     queue: mpsc::Receiver<Box<dyn Change>>,
     admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
-    riders: Arc<Riders>,
     log_lines_max: i64,
+    riders: Arc<Riders>,
     health: Health,
     watch: Watch,
+    commits: Commits,
     /// Before the next look whether the store takes changes again.
     pause: Duration,
 }
@@ -190,19 +203,24 @@ impl Writer {
         connection: Connection,
         queue: mpsc::Receiver<Box<dyn Change>>,
         admissions: mpsc::UnboundedSender<Vec<SlotNews>>,
-        riders: Arc<Riders>,
         log_lines_max: i64,
-        health: Health,
-        watch: Watch,
+        shared: Shared,
     ) -> Self {
+        let Shared {
+            riders,
+            health,
+            watch,
+            commits,
+        } = shared;
         Self {
             connection,
             queue,
             admissions,
-            riders,
             log_lines_max,
+            riders,
             health,
             watch,
+            commits,
             pause: PAUSE_MIN,
         }
     }
@@ -328,9 +346,13 @@ impl Writer {
         }
         self.health.still_there()?;
         let riders = self.riders.take();
+        let began = Instant::now();
         let made = self.make(group, &riders);
         if made.is_err() {
             self.riders.put_back(riders);
+        } else if !group.is_empty() {
+            self.commits.seconds.observe(began.elapsed().as_secs_f64());
+            self.commits.changes.observe(group.len() as f64);
         }
         made
     }
@@ -346,7 +368,10 @@ impl Writer {
             change.make(&mut writing)?;
         }
         admission::admit(&mut writing)?;
-        let Writing { news, changes, .. } = writing;
+        let Writing {
+            news, changes, tallies, ..
+        } = writing;
+        tallies.write(&transaction)?;
         failpoint::reach(Point::BeforeCommit);
         self.watch.commit(transaction, changes.unwrap_or_default())?;
         failpoint::reach(Point::AfterCommit);

@@ -93,6 +93,7 @@ pub(crate) const RULES: &[Rule] = &[
     open(GET, "/api/openapi.json"),
     open(GET, "/api/docs"),
     open(GET, "/api/docs/{file}"),
+    read(GET, "/metrics"),
     read(GET, "/api/version"),
     read(GET, "/api/admin/version"),
     read(GET, "/api/hello"),

@@ -66,7 +66,7 @@ impl Conditions {
     }
 
     /// What `fill` adds, as one condition.
-    fn nested(&mut self, join: Join, fill: impl FnOnce(&mut Self)) {
+    pub(in crate::store) fn nested(&mut self, join: Join, fill: impl FnOnce(&mut Self)) {
         let mut inner = Self::default();
         fill(&mut inner);
         let between = match join {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{NOW, state};
 use crate::api::Control;
 use crate::runner::{self, Begin, RunRequest, Triggered};
-use crate::store::{Commit, Created, NewRun, RunState, Store};
+use crate::store::{Commit, Created, Depth, NewRun, RunState, Store};
 
 /// What the runner says instead of doing what it is asked.
 #[derive(Debug, Default)]
@@ -170,6 +170,16 @@ impl Control for Shared {
             Ok(())
         }
         .boxed()
+    }
+
+    fn load(&self) -> runner::Load {
+        runner::Load {
+            mailboxes: vec![Depth {
+                waiting: 3,
+                limit: 4_096,
+            }],
+            ..runner::Load::default()
+        }
     }
 
     fn sync_schedules(&self) -> BoxFuture<'_, ()> {
