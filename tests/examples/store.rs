@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use grepx_tests::{Host, provided};
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 #[path = "store/fill.rs"]
 mod fill;
@@ -65,7 +65,7 @@ fn main() {
 
 /// The state directory with the filled store.
 fn kept(host: &Host, flow_runs: i64) -> PathBuf {
-    let binary = PathBuf::from(provided("GREPX_TEST_BIN"));
+    let binary = provided("GREPX_TEST_BIN");
     let target = binary.parent().and_then(Path::parent).expect("the target folder");
     let kept = target.join(format!("bench-store-{flow_runs}"));
     let fresh = host.folder().join("state/grepx-host.db");

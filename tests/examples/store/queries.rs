@@ -30,7 +30,7 @@ const TASK_RUN_SORTS: [&str; 7] = [
 
 pub(crate) fn all(flow_runs: i64) -> Vec<Query> {
     let mut queries = Vec::new();
-    for (name, filter) in flow_run_filters(flow_runs) {
+    for (name, filter) in flow_run_filters().into_iter().chain(flow_run_periods(flow_runs)) {
         let sorts = if filter == json!({}) {
             &FLOW_RUN_SORTS[..]
         } else {
@@ -73,7 +73,7 @@ fn post(name: String, path: &str, body: Value) -> Query {
     (name, path.to_owned(), Some(body))
 }
 
-fn flow_run_filters(flow_runs: i64) -> Vec<(&'static str, Value)> {
+fn flow_run_filters() -> Vec<(&'static str, Value)> {
     let state = |word: &str| json!({"state": {"type": {"any_": [word]}}});
     vec![
         ("all", json!({})),
@@ -128,6 +128,20 @@ fn flow_run_filters(flow_runs: i64) -> Vec<(&'static str, Value)> {
             "with a tag that nobody has",
             json!({"flow_runs": {"tags": {"all_": ["none"]}}}),
         ),
+        ("by name", json!({"flow_runs": {"name": {"any_": ["run-77"]}}})),
+        (
+            "by a part of the name",
+            json!({"flow_runs": {"name": {"like_": "run-77"}}}),
+        ),
+        (
+            "by a key",
+            json!({"flow_runs": {"idempotency_key": {"any_": ["none"]}}}),
+        ),
+    ]
+}
+
+fn flow_run_periods(flow_runs: i64) -> Vec<(&'static str, Value)> {
+    vec![
         (
             "of the last hour",
             json!({"flow_runs": {"expected_start_time": within(flow_runs, 360)}}),
@@ -146,15 +160,6 @@ fn flow_run_filters(flow_runs: i64) -> Vec<(&'static str, Value)> {
             json!({"flows": {"name": {"any_": ["flow-3"]}}, "flow_runs": {
                 "state": {"type": {"any_": ["FAILED"]}}, "tags": {"all_": ["nightly"]},
                 "expected_start_time": within(flow_runs, 60_480)}}),
-        ),
-        ("by name", json!({"flow_runs": {"name": {"any_": ["run-77"]}}})),
-        (
-            "by a part of the name",
-            json!({"flow_runs": {"name": {"like_": "run-77"}}}),
-        ),
-        (
-            "by a key",
-            json!({"flow_runs": {"idempotency_key": {"any_": ["none"]}}}),
         ),
     ]
 }

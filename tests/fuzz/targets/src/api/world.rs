@@ -13,7 +13,7 @@ use grepx_host::broker::{Broker, Work, WorkError};
 use grepx_host::config;
 use grepx_host::definitions::{Catalog, Files, Timings, compile, rows_of};
 use grepx_host::plugins::{self, Plugins};
-use grepx_host::runner::{Begin, Error, RunRequest, Triggered};
+use grepx_host::runner::{Begin, Error, Load, RunRequest, Triggered};
 use grepx_host::store::{self, Commit, LogRow, PoolLimits, RunState, Store, TaskRow};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -226,6 +226,10 @@ impl Control for Refusing {
 
     fn signal(&self, _: FlowRunId, _: NodeId, _: String, _: Json) -> BoxFuture<'_, Result<(), Error>> {
         refused()
+    }
+
+    fn load(&self) -> Load {
+        Load::default()
     }
 
     fn sync_schedules(&self) -> BoxFuture<'_, ()> {
