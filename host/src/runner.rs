@@ -24,6 +24,7 @@ mod mail;
 mod outbox;
 mod plan;
 mod prepare;
+mod rehearsal;
 mod settings;
 mod shard;
 mod tags;
@@ -50,6 +51,7 @@ pub use again::Begin;
 pub use kinds::Kinds;
 #[cfg(test)]
 pub use kinds::Script;
+pub use rehearsal::{Forecast, Known, Rehearsed, Route, rehearse, routes};
 pub use settings::{POLICY, Settings, WhenMissing};
 pub use verify::{Difference, Verified, verify};
 
