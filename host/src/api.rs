@@ -34,6 +34,7 @@ mod logs;
 mod metrics;
 mod openapi;
 mod page;
+mod plan;
 mod plugins;
 mod schedules;
 mod set_state;
@@ -71,6 +72,7 @@ use error::Error;
 pub use hooks::Hooks;
 pub(crate) use keys::{check_name as check_key_name, shown as show_key};
 pub use listen::{Patience, serve};
+pub(crate) use plan::describe_run_plan;
 pub(crate) use plugins::everything as describe_plugins;
 pub(crate) use upkeep::{described as describe_collected, space as describe_space};
 
@@ -246,6 +248,7 @@ fn definition_routes() -> Router<ApiState> {
         .route("/schedules/preview", post(schedules::try_out))
         .route("/deployments/name/{flow}/{deployment}", get(deployments::read_by_name))
         .route("/deployments/{id}/create_flow_run", post(create::create_flow_run))
+        .route("/deployments/{id}/plan", post(plan::plan))
 }
 
 fn run_routes() -> Router<ApiState> {

@@ -10,8 +10,9 @@ pub(crate) mod kinds;
 mod retention;
 mod secret;
 mod shutdown;
+mod supervisor;
 mod told;
-mod worker;
+pub(crate) mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +109,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let patience = Patience::from(&settings.server);
     let serving = crate::task::spawn("http", api::serve(listener, router, patience, stop.asked()));
     tracing::info!(%address, "serving");
+    supervisor::tell("READY=1");
     stop.asked().await;
+    supervisor::tell("STOPPING=1");
     tracing::info!("stopping: no new work is taken, suspended work stays suspended; a second signal stops at once");
     state.set_readiness(Readiness::NotReady("the host is stopping".to_owned()));
     events.close();
@@ -237,7 +240,8 @@ pub async fn load_plugins(settings: &Settings) -> anyhow::Result<Plugins> {
     Ok(plugins)
 }
 
-fn connections(settings: &Settings) -> Vec<ConnectionSettings> {
+/// As the broker has them, by name.
+pub(crate) fn connections(settings: &Settings) -> Vec<ConnectionSettings> {
     settings
         .connections
         .iter()

@@ -42,7 +42,7 @@ mod tests;
 mod waiting;
 
 pub use error::{Error, SendError};
-pub use inspection::{Inspection, Whereabouts, Worker};
+pub use inspection::{Inspection, Server, Servers, Whereabouts, Worker};
 pub use settings::{ConnectionSettings, MemoryLimits};
 #[cfg(test)]
 pub use simulated::{Push, Server};
@@ -349,6 +349,18 @@ impl Broker {
             Connection::Memory(memory) => Ok(memory.inspect()),
             #[cfg(test)]
             Connection::Simulated(simulated) => Ok(simulated.inspect()),
+        }
+    }
+
+    /// Asks the servers of a connection what they are, within `timeout`; `None` for `memory://`,
+    /// which has none.
+    ///
+    /// # Errors
+    /// When there is no such connection.
+    pub async fn servers(&self, connection: &str, timeout: Duration) -> Result<Option<Servers>, SendError> {
+        match self.connection(connection)? {
+            Connection::Remote(remote) => Ok(Some(remote.servers(timeout).await)),
+            Connection::Memory(_) => Ok(None),
         }
     }
 

@@ -25,6 +25,7 @@ mod mail;
 mod outbox;
 mod plan;
 mod prepare;
+mod rehearsal;
 mod settings;
 mod shard;
 mod tags;
@@ -53,6 +54,7 @@ pub use kinds::Kinds;
 #[cfg(test)]
 pub use kinds::Script;
 pub use load::Load;
+pub use rehearsal::{Forecast, Known, Rehearsed, Route, rehearse, routes};
 pub use settings::{POLICY, Settings, WhenMissing};
 pub use verify::{Difference, Verified, verify};
 

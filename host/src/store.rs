@@ -80,7 +80,7 @@ pub use filter::{
 #[cfg(test)]
 pub use in_line::InLine;
 pub use keys::{Digest, KEYS_MAX, KeyRow, NewKey, Scope};
-pub use lock::Holder;
+pub use lock::{Holder, this_machine};
 pub use logs::LINES_MAX as LOG_LINES_MAX;
 pub use model::{
     Commit, Created, DeploymentLimit, INPUT_BYTES_MAX, LOG_BYTES_MAX, LogRow, NewRun, NewSend, Parent, Planned,
@@ -93,7 +93,7 @@ pub use rows::{
 };
 pub use stats::{Intervals, Tally};
 pub use tallies::StateCount;
-pub use upkeep::{check, holder, vacuum};
+pub use upkeep::{check, check_within, holder, vacuum};
 pub use writer::Receipt;
 
 /// Name of the database in the state directory.

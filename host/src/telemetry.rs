@@ -1,8 +1,8 @@
 //! Logging of the server to stderr: text for people, JSON for collectors. Standard output stays
 //! free for what a command answers.
 //!
-//! Absent on purpose: log files and rotation (the service manager's business), logs of task runs
-//! (the run store has them).
+//! Absent on purpose: log files and rotation (the business of the service manager, or of `grepx-host
+//! start`), logs of task runs (the run store has them).
 
 use std::io::{self, IsTerminal as _};
 

@@ -288,6 +288,7 @@ impl Host {
         };
         command
             .current_dir(self.folder())
+            .env_remove("GREPX_API_URL")
             .env_remove("PREFECT_API_URL")
             .env_remove("PREFECT_API_KEY")
             .env_remove("PREFECT_API_AUTH_STRING")

@@ -224,6 +224,27 @@ async fn a_deployment_has_what_clients_read() {
 }
 
 #[tokio::test]
+async fn a_plan_is_told_and_nothing_is_started() {
+    let world = World::new().await;
+    let path = format!("/api/deployments/{}/plan", world.daily().await);
+    let plan = world.post(&path, json!({"parameters": {"n": 5}})).await;
+    assert_eq!(plan.status, StatusCode::OK, "{}", plan.body);
+    assert_eq!(plan.body["parameters"]["n"], 5);
+    assert_eq!(plan.body["work_pool"]["name"], "pool");
+    assert_eq!(names(&plan.body["tasks"]), ["load"]);
+    // There are no plugins here.
+    assert!(plan.body["tasks"][0]["problem"].is_string(), "{}", plan.body);
+    let refused = world.post(&path, json!({"parameters": {"n": 0}})).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    let unknown = world
+        .post("/api/deployments/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b/plan", json!({}))
+        .await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    let runs = world.post("/api/flow_runs/count", json!({})).await;
+    assert_eq!(runs.body, json!(0));
+}
+
+#[tokio::test]
 async fn a_flow_run_is_made_of_what_was_sent_and_what_the_deployment_has() {
     let world = World::new().await;
     let path = format!("/api/deployments/{}/create_flow_run", world.daily().await);

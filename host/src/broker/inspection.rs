@@ -1,6 +1,9 @@
-//! What is known about the workers of a connection, and the sentence that explains a wait.
+//! What is known about the servers and the workers of a connection, and the sentence that explains a
+//! wait.
 
 use std::collections::BTreeMap;
+
+use grepx_engine::Timestamp;
 
 /// The answers of the workers to `ping`, `registered` and `active_queues`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +23,35 @@ pub struct Worker {
     pub tasks: Option<Vec<String>>,
     /// The queues that it reads; `None`: it did not say in time.
     pub queues: Option<Vec<String>>,
+}
+
+/// The two servers of a connection, or why one does not answer.
+#[derive(Debug, Clone)]
+pub struct Servers {
+    pub broker: Result<Server, String>,
+    pub backend: Result<Server, String>,
+}
+
+/// What a server says of itself. What an ACL hides is empty or zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `Redis` or `Valkey`.
+    pub product: &'static str,
+    pub version: String,
+    /// `master`, or `slave` for a replica that takes no writes.
+    pub role: String,
+    /// Bytes; zero: no limit.
+    pub maxmemory: u64,
+    pub maxmemory_policy: String,
+    /// Bytes.
+    pub used_memory: u64,
+    /// Since its start.
+    pub evicted_keys: u64,
+    pub append_only: bool,
+    pub last_save_failed: bool,
+    pub clock: Timestamp,
+    /// How far its clock is ahead of this machine's; half the way there and back is left out.
+    pub clock_ahead_ms: i64,
 }
 
 /// Where a message is.
@@ -101,14 +133,17 @@ impl Inspection {
 }
 
 impl Worker {
-    /// What it did not say speaks for it.
-    fn reads(&self, queue: &str) -> bool {
+    /// Whether it reads the queue. What it did not say speaks for it.
+    #[must_use]
+    pub fn reads(&self, queue: &str) -> bool {
         self.queues
             .as_ref()
             .is_none_or(|queues| queues.iter().any(|name| name == queue))
     }
 
-    fn has(&self, task: &str) -> bool {
+    /// Whether it has registered the task. What it did not say speaks for it.
+    #[must_use]
+    pub fn has(&self, task: &str) -> bool {
         self.tasks
             .as_ref()
             .is_none_or(|tasks| tasks.iter().any(|name| name == task))

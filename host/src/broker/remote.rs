@@ -19,6 +19,7 @@ mod health;
 mod link;
 mod results;
 mod search;
+mod servers;
 mod workers;
 
 use super::delivery::Deliveries;

@@ -1,14 +1,24 @@
 //! Words of the command line. Prefect's verbs where it has them, ours beside them.
 
-mod many;
-
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Subcommand};
+use clap::{Args, Subcommand};
 
+use super::out::When;
+
+mod deployment;
+mod many;
+mod plugin;
+mod pools;
+mod upkeep;
+
+pub(crate) use deployment::{DeploymentCommand, DeploymentScheduleCommand, OneSchedule, Preview, Run, ScheduleCommand};
 pub(crate) use many::{Retries, Which};
+pub(crate) use plugin::{PluginCommand, PluginRun};
+pub(crate) use pools::{OneQueue, WorkPoolCommand, WorkQueueCommand};
+pub(crate) use upkeep::{AuditCommand, Backup, ConfigCommand, Gc, KeyCommand, KeyCreate, Restore, StoreCommand};
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Configuration file [default: config/config.yaml]
     #[arg(long, global = true, value_name = "FILE")]
@@ -16,18 +26,46 @@ pub(crate) struct Global {
     /// File of environment variables; real ones win over it [default: env.common, when there]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
-    /// API of the server [default: PREFECT_API_URL, then prefect.api_url of the configuration]
+    /// API of the server [default: GREPX_API_URL, PREFECT_API_URL, prefect.api_url of the
+    /// configuration, or where the host of its state directory serves]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) api_url: Option<String>,
     /// Answer in JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// When to use colours [default: auto, unless NO_COLOR is set]
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) color: Option<When>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the server: schedules, runs, API
     Serve(Serve),
+    /// Run the server in the background and wait until it takes work
+    #[command(
+        after_help = "Its pid file and its log are grepx-host.pid and grepx-host.log in the state directory \
+        (store.dir).\n\nExit codes: 0 it takes work, also when it did before; 1 it does not; 2 the configuration is \
+        wrong."
+    )]
+    Start(Start),
+    /// Stop the server that runs in the background, or anywhere on this state directory
+    #[command(after_help = "Exit codes: 0 it is stopped, also when it was before; 1 it goes on.")]
+    Stop(Stop),
+    /// Stop the server and start it again; a broken configuration leaves it alone
+    Restart(Start),
+    /// Show whether a server runs on this state directory, where, since when, and what it does
+    #[command(
+        after_help = "Exit codes, as the LSB has them: 0 it runs, 1 it ended by force (its pid file is still \
+        there), 3 it does not run."
+    )]
+    Status,
+    /// Find out what is wrong: configuration, port, database, Redis, workers, plugins, disk ...
+    #[command(after_help = "Exit codes: 0 no error, warnings or not; 1 errors.")]
+    Doctor(Doctor),
+    /// Print a systemd unit for this program and this configuration
+    #[command(name = "systemd-unit")]
+    SystemdUnit(Unit),
     /// Write definitions from YAML files into the definitions database
     Apply(Apply),
     /// Report everything that is wrong with the definitions
@@ -49,9 +87,15 @@ pub(crate) enum Command {
     /// Show task runs and send them signals
     #[command(subcommand, name = "task-run")]
     TaskRun(TaskRunCommand),
-    /// Show, pause and resume work pools
+    /// Show, pause, resume and limit work pools
     #[command(subcommand, name = "work-pool")]
     WorkPool(WorkPoolCommand),
+    /// Show, pause, resume and limit work queues
+    #[command(subcommand, name = "work-queue")]
+    WorkQueue(WorkQueueCommand),
+    /// Ask the server how it is
+    #[command(subcommand)]
+    Server(ServerCommand),
     /// Show task kinds
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -78,6 +122,50 @@ pub(crate) enum Command {
     Failpoints,
     /// Show the version
     Version,
+    /// Write the completion script of a shell to standard output
+    #[command(after_help = "Where it belongs:\n  \
+        bash  ~/.local/share/bash-completion/completions/grepx-host\n  \
+        zsh   a folder of $fpath, as _grepx-host\n  \
+        fish  ~/.config/fish/completions/grepx-host.fish")]
+    Completion { shell: Shell },
+    /// Write the manual pages into a folder
+    Man {
+        /// Made when it is not there
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+    /// Seconds until it has to take work
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) wait: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stop {
+    /// Seconds until it has to have ended [default: server.shutdown_grace_seconds and 5]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) wait: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Only what is wrong
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Seconds that each check may take
+    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unit {
+    /// Whose processes they are [default: USER]
+    #[arg(long)]
+    pub(crate) user: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -94,6 +182,9 @@ pub(crate) struct Serve {
     /// Another setting, such as logging.level=debug
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) set: Vec<(String, String)>,
+    /// Leave the terminal; standard output and error are this file, which is kept small
+    #[arg(long, hide = true, value_name = "LOG")]
+    pub(crate) detached: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -122,160 +213,14 @@ pub(crate) struct Export {
     pub(crate) output: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Backup {
-    pub(crate) file: PathBuf,
-    /// Overwrite the file
-    #[arg(long)]
-    pub(crate) force: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Restore {
-    /// What `backup` has written
-    pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "How long flow runs stay is in the configuration: retention.completed_days, failed_days, \
-    cancelled_days."
-)]
-pub(crate) struct Gc {
-    /// Show what would be removed, and remove nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Also write the file anew, without what is free in it; only while no server uses it
-    #[arg(long, conflicts_with = "dry_run")]
-    pub(crate) vacuum: bool,
-    /// Only read the whole file and report what is damaged; exit 1 when something is
-    #[arg(long, conflicts_with_all = ["dry_run", "vacuum"])]
-    pub(crate) check: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeploymentCommand {
-    /// Start a flow run
-    Run(Run),
-    /// List deployments
-    Ls,
-    /// Show a deployment
-    Inspect {
-        /// `flow/deployment`, or the deployment's name
-        name: String,
-    },
-    /// Let the schedules of a deployment start nothing; it can still be started by hand
-    Pause {
-        /// `flow/deployment`, or the deployment's name
-        name: String,
-    },
-    /// Let the schedules of a deployment start runs again, from now on
-    Resume {
-        /// `flow/deployment`, or the deployment's name
-        name: String,
-    },
-    /// Show, pause and resume single schedules
-    #[command(subcommand)]
-    Schedule(DeploymentScheduleCommand),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeploymentScheduleCommand {
-    /// List the schedules of a deployment, or of all
-    Ls {
-        /// `flow/deployment`, or the deployment's name
-        name: Option<String>,
-    },
-    /// Let a schedule start nothing
-    Pause(OneSchedule),
-    /// Let a schedule start runs again, from now on
-    Resume(OneSchedule),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct OneSchedule {
-    /// `flow/deployment`, or the deployment's name
-    pub(crate) name: String,
-    /// Slug or id; not needed when the deployment has one schedule
-    pub(crate) schedule: Option<String>,
-    /// Every schedule of the deployment
-    #[arg(long, conflicts_with = "schedule")]
-    pub(crate) all: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ScheduleCommand {
-    /// Show when a rule, or a deployment, starts runs
-    Preview(Preview),
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    grepx-host schedule preview cron \"30 15 * * 1-5\" --timezone Asia/Kolkata\n  \
-    grepx-host schedule preview interval 15m --anchor 2026-01-01T09:00:00Z\n  \
-    grepx-host schedule preview rrule \"FREQ=WEEKLY;BYDAY=MO,FR\" -n 5\n  \
-    grepx-host schedule preview nightly/nightly-deployment\n  \
-    grepx-host schedule preview --type cron --config '{\"cron_string\": \"0 9 * * 1\"}'")]
-pub(crate) struct Preview {
-    /// cron, interval or rrule; or the name of a deployment
-    #[arg(required_unless_present = "type")]
-    pub(crate) what: Option<String>,
-    /// The rule: a cron expression, seconds or a duration such as 15m, or a recurrence rule
-    pub(crate) rule: Option<String>,
-    /// Name of the time zone database [default: UTC]
-    #[arg(long, short = 'z', value_name = "ZONE")]
-    pub(crate) timezone: Option<String>,
-    /// What an interval counts from [default: 2020-01-01T00:00 in the zone]
-    #[arg(long, value_name = "TIME")]
-    pub(crate) anchor: Option<String>,
-    /// Whether day of month and day of week of a cron rule are alternatives [default: true]
-    #[arg(long, value_name = "BOOL")]
-    pub(crate) day_or: Option<bool>,
-    /// First moment, RFC 3339 [default: now]
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<String>,
-    /// How many
-    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) n: u16,
-    /// schedule_type of a row; --config is then its schedule_config, as JSON
-    #[arg(long, value_name = "TYPE", conflicts_with_all = ["what", "rule", "timezone", "anchor", "day_or"])]
-    pub(crate) r#type: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Run {
-    /// `flow/deployment`, or the deployment's name
-    pub(crate) name: String,
-    /// A parameter; the value is JSON, or else text
-    #[arg(long = "param", short, value_name = "NAME=VALUE", value_parser = pair)]
-    pub(crate) param: Vec<(String, String)>,
-    /// Parameters as a JSON object; --param wins over it
-    #[arg(long, value_name = "JSON")]
-    pub(crate) params: Option<String>,
-    /// A further tag of the flow run
-    #[arg(long, short, action = ArgAction::Append)]
-    pub(crate) tag: Vec<String>,
-    /// Name of the flow run [default: a random one]
-    #[arg(long)]
-    pub(crate) flow_run_name: Option<String>,
-    /// Start later: `30s`, `10 minutes`, `2h`, `1 day`
-    #[arg(long, value_name = "DURATION", conflicts_with = "start_at")]
-    pub(crate) start_in: Option<String>,
-    /// Start at a time, RFC 3339: 2026-03-01T12:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub(crate) start_at: Option<String>,
-    /// With the same key, the same flow run is answered instead of a second one
-    #[arg(long, value_name = "KEY")]
-    pub(crate) idempotency_key: Option<String>,
-    /// Show what happens until the flow run has ended; exit 1 when it did not complete
-    #[arg(long)]
-    pub(crate) watch: bool,
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum FlowCommand {
     /// List flows
-    Ls,
+    Ls {
+        /// From 1 to 10000
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        limit: u16,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -285,12 +230,7 @@ pub(crate) enum FlowRunCommand {
     /// Show a flow run and its task runs
     Inspect { id: String },
     /// Show the log of a flow run
-    Logs {
-        id: String,
-        /// Until the flow run has ended
-        #[arg(long, short)]
-        follow: bool,
-    },
+    Logs(Logs),
     /// Show what happens until the flow run has ended; exit 1 when it did not complete
     Watch { id: String },
     /// Stop a flow run and what its tasks do, or many of them
@@ -307,15 +247,48 @@ pub(crate) enum FlowRunCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct FlowRuns {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// From 1 to 200
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) limit: u16,
+}
+
+/// Which runs are meant.
+#[derive(Debug, Args)]
+pub(crate) struct Wanted {
     /// State type (FAILED) or state name (AwaitingRetry); may be given again
-    #[arg(long)]
+    #[arg(long, visible_alias = "state-type")]
     pub(crate) state: Vec<String>,
     /// Name of the flow; may be given again
     #[arg(long, visible_alias = "flow-name")]
     pub(crate) flow: Vec<String>,
-    /// From 1 to 200
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=200))]
-    pub(crate) limit: u16,
+    /// `flow/deployment`, or the deployment's name; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub(crate) deployment: Vec<String>,
+    /// Expected to start since then: a duration such as `2h` or `1 day`, or a time, RFC 3339
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    pub(crate) id: String,
+    /// Until the run has ended
+    #[arg(long, short, conflicts_with_all = ["head", "tail", "reverse", "num_lines"])]
+    pub(crate) follow: bool,
+    /// So many lines; the first ones, unless --tail says otherwise
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) num_lines: Option<u32>,
+    /// The first 20 lines, or as many as --num-lines says
+    #[arg(long, conflicts_with = "tail")]
+    pub(crate) head: bool,
+    /// The last 20 lines, or as many as --num-lines says
+    #[arg(long, short)]
+    pub(crate) tail: bool,
+    /// Newest first
+    #[arg(long, short)]
+    pub(crate) reverse: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -324,6 +297,8 @@ pub(crate) enum TaskRunCommand {
     Ls(TaskRuns),
     /// Show a task run, with its result
     Inspect { id: String },
+    /// Show the log of a task run
+    Logs(Logs),
     /// Send a signal to a task run that waits for it, such as an approval
     Signal {
         id: String,
@@ -350,118 +325,29 @@ pub(crate) struct TaskRuns {
     /// Of this flow run only
     #[arg(long, value_name = "ID")]
     pub(crate) flow_run: Option<String>,
-    /// State type (FAILED) or state name (AwaitingRetry); may be given again
-    #[arg(long)]
-    pub(crate) state: Vec<String>,
+    /// Name of the task; may be given again
+    #[arg(long, visible_alias = "task-run-name", value_name = "NAME")]
+    pub(crate) task: Vec<String>,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
     /// From 1 to 200
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=200))]
     pub(crate) limit: u16,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum WorkPoolCommand {
-    /// List work pools
-    Ls,
-    /// Show a work pool and its queues
-    Inspect { name: String },
-    /// Let no further flow run of the work pool start
-    Pause { name: String },
-    /// Let flow runs of the work pool start again
-    Resume { name: String },
+pub(crate) enum ServerCommand {
+    /// Show whether the server answers and takes work, and what it is
+    #[command(after_help = "Exit codes: 0 it takes work, 1 it answers and takes none, 3 it does not answer.")]
+    Status,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum PluginCommand {
-    /// List task kinds: those of the server, or of the plugin folder when no server answers
-    Ls,
-    /// Show a task kind
-    Inspect { kind: String },
-    /// Make a crate for a new task kind, with the guest crate beside it
-    New(crate::cli::commands::plugin::new::New),
-    /// Check a component and put it into the plugin folder
-    Install {
-        file: PathBuf,
-        /// Name in the folder [default: the file that has its kind, else KIND.wasm]
-        #[arg(long)]
-        name: Option<String>,
-    },
-    /// Let the build serve again that served a task kind before; done twice, the present one is back
-    Rollback { kind: String },
-    /// Show what a component is, what it imports, and what it would need granted
-    Check { file: PathBuf },
-    /// Call a task kind once, or play a durable one to its end in virtual time
-    Run(PluginRun),
-    /// Call every kind of a component with inputs that it was not made for
-    Test {
-        file: PathBuf,
-        /// A further input, as a JSON document
-        #[arg(long, value_name = "JSON")]
-        input: Option<String>,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PluginRun {
-    pub(crate) kind: String,
-    /// The component that has the kind [default: the plugin folder]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
-    /// The task's document: {"kwargs": {…}, "config": {…}}
-    #[arg(long, value_name = "JSON")]
-    pub(crate) input: Option<String>,
-    /// A signal that comes when it is waited for
-    #[arg(long, value_name = "NAME=JSON", value_parser = pair)]
-    pub(crate) signal: Vec<(String, String)>,
-    /// What a reply or a child run of that command's key brings
-    #[arg(long, value_name = "KEY=JSON", value_parser = pair)]
-    pub(crate) answer: Vec<(String, String)>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum StoreCommand {
-    /// Replay the log of every flow run and compare it with what is shown; no host may be serving
-    Verify,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeyCommand {
-    /// Make a key and show it, once
-    Create(KeyCreate),
-    /// List the keys
-    Ls,
-    /// Let no request with a key be answered any more
-    Revoke {
-        /// Name or id
-        key: String,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct KeyCreate {
-    /// Whose, or what for
-    pub(crate) name: String,
-    /// read sees everything; run starts, steers and switches too; admin everything
-    #[arg(long, value_parser = ["read", "run", "admin"])]
-    pub(crate) scope: String,
-    /// How long it is good for: `12h`, `30d` [default: until it is revoked]
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) expires_in: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    /// List changes, latest first
-    Ls {
-        /// From 1 to 1000
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Every setting in force with its origin; secrets are masked
-    Show,
+/// Shells that a completion script is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

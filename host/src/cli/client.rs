@@ -3,7 +3,7 @@
 //! Absent on purpose: retries. A command that fails says so; `watch` knows by itself how long an
 //! absent server is worth waiting for.
 
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,10 +16,15 @@ use uuid::Uuid;
 use super::arguments::Global;
 use super::credentials::{self, Credentials};
 use super::exit::{Exit, Failure};
-use crate::config::{ConfigError, Options, Settings, mask_url};
+use crate::config::{ConfigError, Options, Origin, Settings, mask_url};
+use crate::store;
 
 pub(crate) const API_URL_DEFAULT: &str = "http://127.0.0.1:4200/api";
-const API_URL_VARIABLE: &str = "PREFECT_API_URL";
+const API_URL_SETTING: &str = "prefect.api_url";
+/// The first one that is set counts.
+const API_URL_VARIABLES: [&str; 2] = ["GREPX_API_URL", "PREFECT_API_URL"];
+/// Whose version an answer names; a server that is no grepx-host sends none.
+const VERSION_HEADER: &str = "x-grepx-host-version";
 /// For one request, body included.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,6 +35,7 @@ pub(crate) const PAGE: usize = 200;
 /// What is left as it is in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+#[derive(Clone)]
 pub(crate) struct Client {
     agent: Agent,
     url: String,
@@ -38,8 +44,16 @@ pub(crate) struct Client {
     credentials: Option<Credentials>,
 }
 
+/// What a host says of itself to everybody.
+#[derive(Debug, Clone)]
+pub(crate) struct Probe {
+    pub(crate) version: String,
+    /// Why it takes no work.
+    pub(crate) why_not: Option<String>,
+}
+
 impl Client {
-    /// For the server that `--api-url`, `PREFECT_API_URL` or the configuration names.
+    /// For the server that `--api-url`, `GREPX_API_URL`, `PREFECT_API_URL` or the configuration names.
     pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
         Self::at_url(global, api_url(global)?)
     }
@@ -68,9 +82,55 @@ impl Client {
         })
     }
 
+    /// Where it asks, as it may be shown.
+    pub(crate) fn shown_url(&self) -> &str {
+        &self.shown_url
+    }
+
+    /// What answers, and whether it takes work.
+    pub(crate) fn probe(&self) -> Result<Probe, Failure> {
+        let sent = self.agent.get(self.at("/ready")).call();
+        let mut response = sent.map_err(|error| self.unreachable(&error))?;
+        let version = response.headers().get(VERSION_HEADER);
+        let version = version.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let Some(version) = version else {
+            return Err(self.foreign("it does not name its version"));
+        };
+        let text = response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_string();
+        let says = text.ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        let why_not = match response.status().as_u16() {
+            200 => None,
+            status => Some(match says.as_ref().and_then(|says| says["message"].as_str()) {
+                Some(message) => message.to_owned(),
+                None => format!("it answers with HTTP {status}"),
+            }),
+        };
+        Ok(Probe { version, why_not })
+    }
+
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
         let sent = self.signed(self.agent.get(self.at(path))).call();
         self.answer(sent)
+    }
+
+    /// A stream of events that goes on after `last_id`; `None` when nothing follows it.
+    pub(crate) fn stream(&self, path: &str, last_id: Option<&str>) -> Result<Option<impl BufRead + use<>>, Failure> {
+        let mut request = self.signed(self.agent.get(self.at(path)));
+        request = request.header("accept", "text/event-stream");
+        if let Some(id) = last_id {
+            request = request.header("last-event-id", id);
+        }
+        // It ends when what it tells of does.
+        let config = request
+            .config()
+            .timeout_global(None)
+            .timeout_recv_response(Some(TIMEOUT));
+        let response = config.build().call().map_err(|error| self.unreachable(&error))?;
+        match response.status().as_u16() {
+            204 => Ok(None),
+            200 => Ok(Some(BufReader::new(response.into_body().into_reader()))),
+            _ => self.answer(Ok(response)).and_then(|_| Err(self.foreign("no stream"))),
+        }
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
@@ -191,7 +251,8 @@ impl Client {
             }
             ureq::Error::Timeout(_) => format!("the server at {url} does not answer in time: look at its log"),
             error => format!(
-                "no server answers at {url} ({}): start it with `grepx-host serve`, or name another with --api-url",
+                "no server answers at {url} ({}): start one with `grepx-host start` or `grepx-host serve`, or name another \
+                 with --api-url",
                 reason(error)
             ),
         };
@@ -226,8 +287,9 @@ pub(crate) fn load_settings(global: &Global, overrides: Vec<(String, String)>) -
 }
 
 fn api_url(global: &Global) -> Result<String, Failure> {
-    let named = global.api_url.clone().or_else(|| std::env::var(API_URL_VARIABLE).ok());
-    let url = match named.filter(|url| !url.is_empty()) {
+    let variables = API_URL_VARIABLES.iter().filter_map(|name| std::env::var(name).ok());
+    let mut named = global.api_url.clone().into_iter().chain(variables);
+    let url = match named.find(|url| !url.is_empty()) {
         Some(url) => url,
         None => configured(global)?,
     };
@@ -242,10 +304,19 @@ fn configured(global: &Global) -> Result<String, Failure> {
         ..Options::from_process()
     };
     match Settings::load(&options) {
-        Ok(settings) => Ok(settings.api_url().to_owned()),
+        Ok(settings) => Ok(running(&settings).unwrap_or_else(|| settings.api_url().to_owned())),
         Err(ConfigError::Read { .. }) if global.config.is_none() => Ok(API_URL_DEFAULT.to_owned()),
         Err(error) => Err(Failure::new(Exit::Usage, error)),
     }
+}
+
+/// Where the host of this state directory serves, when nobody has named an address.
+fn running(settings: &Settings) -> Option<String> {
+    let named = settings.report().into_iter().find(|line| line.key == API_URL_SETTING);
+    if named.is_some_and(|line| line.origin != Origin::Default) {
+        return None;
+    }
+    Some(format!("{}/api", store::holder(&settings.store.dir)?.address?))
 }
 
 fn is_loopback(url: &str) -> bool {

@@ -16,6 +16,7 @@ const KEY_VARIABLES: [&str; 2] = ["GREPX_API_KEY", "PREFECT_API_KEY"];
 const AUTH_STRING_VARIABLE: &str = "PREFECT_API_AUTH_STRING";
 
 /// The value of the header, and where it is from.
+#[derive(Clone)]
 pub(super) struct Credentials {
     pub(super) header: String,
     pub(super) origin: &'static str,

@@ -21,7 +21,21 @@ pub(crate) enum Exit {
     Broken = 5,
     /// The server wants a key, or one with a wider scope.
     Denied = 6,
+    /// Ctrl-C ended the watching; what was watched goes on. As a shell has it: 128 and the signal.
+    Interrupted = 130,
 }
+
+/// For `--help`.
+pub(crate) const HELP: &str = "Exit codes:
+  0  done as asked
+  1  the flow run ended other than COMPLETED, a check found errors, or the state does not allow it
+  2  a wrong argument, parameter, configuration or definition file
+  3  no server answers
+  4  there is no such deployment, flow run, work pool, kind ...
+  5  the server or this machine could not do it
+  6  the server wants a key, or one with a wider scope
+  130  Ctrl-C ended the watching; the flow run goes on
+Commands that mean something else by a code say so in their own --help.";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

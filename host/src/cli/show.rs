@@ -5,6 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Local};
 use serde_json::Value;
 
+use crate::clock;
+
 /// An age at most.
 const AGE_SECONDS_MAX: u64 = 100 * 366 * 86_400;
 /// Characters of a result's short form.
@@ -115,18 +117,33 @@ pub(crate) fn why(run: &Value) -> String {
     }
 }
 
-/// State types are written in capitals, state names are not.
-pub(crate) fn state_filter(words: &[String]) -> Result<Value, String> {
-    let (types, names): (Vec<&String>, Vec<&String>) = words
-        .iter()
-        .partition(|word| grepx_engine::StateType::parse(word).is_some());
-    match (types.is_empty(), names.is_empty()) {
-        (true, true) => Ok(Value::Null),
-        (false, true) => Ok(serde_json::json!({"type": {"any_": types}})),
-        (true, false) => Ok(serde_json::json!({"name": {"any_": names}})),
-        (false, false) => Err(format!(
-            "--state {} is a state type and --state {} a state name: ask for one or the other",
-            types[0], names[0]
-        )),
+/// How long ago, or in how long, in one unit: `3 min ago`, `in 2 h`; empty for null.
+pub(crate) fn ago(object: &Value, key: &str) -> String {
+    let Some(at) = object[key].as_str().and_then(|text| clock::parse_rfc3339(text).ok()) else {
+        return text(object, key);
+    };
+    let now = clock::now();
+    match at <= now {
+        true => format!("{} ago", rough(now.since_ms(at) / 1_000)),
+        false => format!("in {}", rough(at.since_ms(now) / 1_000)),
+    }
+}
+
+/// Seconds in their largest unit.
+pub(crate) fn rough(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// Bytes as `512 kB` or `1.5 MB`.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
+        1_000_000..10_000_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+        _ => format!("{} GB", bytes / 1_000_000_000),
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn take(dir: &Path, address: Option<&str>, since: Timestamp) -> Resul
     }
     let own = Holder {
         process: Some(std::process::id()),
-        machine: machine(),
+        machine: this_machine(),
         since: Some(since),
         address: address.map(str::to_owned),
     };
@@ -132,7 +132,9 @@ fn holder(file: &mut File) -> Holder {
     }
 }
 
-fn machine() -> Option<String> {
+/// The name of this machine, as lock files have it.
+#[must_use]
+pub fn this_machine() -> Option<String> {
     let name =
         std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
     name.ok()

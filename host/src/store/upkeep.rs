@@ -2,6 +2,7 @@
 //! small.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::failpoint::{self, Point};
 
@@ -20,6 +21,14 @@ pub fn holder(dir: &Path) -> Option<Holder> {
 /// When it cannot be read.
 pub fn check(dir: &Path) -> Result<Found, Error> {
     check::check(&mut open::reader(&dir.join(FILE_NAME))?, Depth::Full, None)
+}
+
+/// As [`check`], every page and row within `limit`; what was read until then is the answer.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn check_within(dir: &Path, limit: Duration) -> Result<Found, Error> {
+    check::check(&mut open::reader(&dir.join(FILE_NAME))?, Depth::Quick, Some(limit))
 }
 
 /// Writes the file anew, without what is free in it. Needs the room of a second one meanwhile.

@@ -130,6 +130,8 @@ pub(crate) const RULES: &[Rule] = &[
     run(DELETE, "/api/deployments/{id}/schedules/{schedule}"),
     read(GET, "/api/deployments/name/{flow}/{deployment}"),
     run(POST, "/api/deployments/{id}/create_flow_run"),
+    // It shows parameters and starts nothing.
+    read(POST, "/api/deployments/{id}/plan"),
     read(POST, "/api/schedules/preview"),
     // Its signature is the credential. Not in the audit log: strangers could fill it, and the runs
     // that hooks start say which hook it was.

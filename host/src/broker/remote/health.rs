@@ -94,6 +94,11 @@ impl Health {
         }
     }
 
+    /// Whether it was tried, and failed.
+    pub(crate) fn is_down(&self, side: Side) -> bool {
+        matches!(lock(&self.inner).sides[side as usize], State::Down(_))
+    }
+
     pub(crate) fn report(&self) -> Report {
         let inner = lock(&self.inner);
         let reason = inner.sides.iter().find_map(|side| match side {

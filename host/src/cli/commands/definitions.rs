@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{offline, plugin};
 use crate::api::describe_plan;
@@ -80,6 +80,14 @@ pub(crate) fn export(global: &Global, arguments: &Export) -> Done {
     let settings = load_settings(global, Vec::new())?;
     let rows = definitions::current(&settings.database.db_url, false).map_err(source_failure)?;
     let yaml = definitions::export(&rows);
+    // Every JSON document is YAML: `apply` takes this one, too.
+    let yaml = match global.json {
+        false => yaml,
+        true => {
+            let document: Value = serde_saphyr::from_str(&yaml).map_err(Failure::broken)?;
+            format!("{document:#}\n")
+        }
+    };
     match &arguments.output {
         None => out::line(yaml.trim_end()),
         Some(path) => {

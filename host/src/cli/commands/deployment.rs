@@ -9,10 +9,9 @@ use crate::cli::client::{Client, segment};
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
 use crate::cli::show::{date_time, list, text};
+use crate::cli::suggest;
 
 pub(super) const ROWS_MAX: usize = 10_000;
-/// From 0 to 1; below it, names have nothing to do with each other.
-const CLOSE_ENOUGH: f64 = 0.75;
 
 pub(crate) fn run(client: &Client, json: bool, arguments: &Run) -> Done {
     let body = request(arguments)?;
@@ -34,8 +33,12 @@ pub(crate) fn run(client: &Client, json: bool, arguments: &Run) -> Done {
     Ok(Exit::Ok)
 }
 
-pub(crate) fn ls(client: &Client, json: bool) -> Done {
-    let deployments = client.all("/deployments/filter", &json!({"sort": "NAME_ASC"}), ROWS_MAX)?;
+pub(crate) fn ls(client: &Client, json: bool, flows: &[String], limit: u16) -> Done {
+    let mut filter = json!({"sort": "NAME_ASC"});
+    if !flows.is_empty() {
+        filter["flows"] = json!({"name": {"any_": flows}});
+    }
+    let deployments = client.all("/deployments/filter", &filter, limit.into())?;
     if json {
         out::json(&Value::Array(deployments));
         return Ok(Exit::Ok);
@@ -122,22 +125,31 @@ fn unknown(client: &Client, name: &str) -> Failure {
         Ok(all) => all,
         Err(failure) => return failure,
     };
-    let names = all.iter().map(|one| match name.contains('/') {
-        true => format!("{}/{}", text(one, "flow_name"), text(one, "name")),
-        false => text(one, "name"),
-    });
-    let best = names
-        .map(|known| (strsim::jaro_winkler(name, &known), known))
-        .filter(|(likeness, _)| *likeness >= CLOSE_ENOUGH)
-        .max_by(|one, other| one.0.total_cmp(&other.0));
-    let hint = match best {
-        Some((_, known)) => format!("did you mean {known:?}?"),
-        None => "`grepx-host deployment ls` lists them".to_owned(),
-    };
-    Failure::says(Exit::NotFound, format!("there is no deployment {name:?}: {hint}"))
+    let names: Vec<String> = all
+        .iter()
+        .map(|one| match name.contains('/') {
+            true => format!("{}/{}", text(one, "flow_name"), text(one, "name")),
+            false => text(one, "name"),
+        })
+        .collect();
+    suggest::unknown("deployment", name, names.iter().map(String::as_str), "deployment ls")
 }
 
 fn request(arguments: &Run) -> Result<Value, Failure> {
+    let parameters = parameters(arguments)?;
+    let start_at = start_at(arguments).map_err(Failure::usage)?;
+    let start_at = start_at.map(crate::clock::rfc3339);
+    Ok(json!({
+        "name": arguments.flow_run_name,
+        "parameters": parameters,
+        "tags": arguments.tag,
+        "idempotency_key": arguments.idempotency_key,
+        "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": start_at}},
+    }))
+}
+
+/// `--params` and over it each `--param`.
+pub(super) fn parameters(arguments: &Run) -> Result<Map<String, Value>, Failure> {
     let mut parameters = match &arguments.params {
         None => Map::new(),
         Some(text) => match serde_json::from_str(text) {
@@ -153,15 +165,7 @@ fn request(arguments: &Run) -> Result<Value, Failure> {
     for (name, value) in &arguments.param {
         parameters.insert(name.clone(), json_or_text(value));
     }
-    let start_at = start_at(arguments).map_err(Failure::usage)?;
-    let start_at = start_at.map(crate::clock::rfc3339);
-    Ok(json!({
-        "name": arguments.flow_run_name,
-        "parameters": parameters,
-        "tags": arguments.tag,
-        "idempotency_key": arguments.idempotency_key,
-        "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": start_at}},
-    }))
+    Ok(parameters)
 }
 
 fn json_or_text(text: &str) -> Value {

@@ -7,11 +7,8 @@ use crate::cli::exit::{Done, Exit};
 use crate::cli::out;
 use crate::cli::show::{list, text};
 
-/// Rows shown at most.
-const ROWS_MAX: usize = 10_000;
-
-pub(crate) fn ls(client: &Client, json: bool) -> Done {
-    let flows = client.all("/flows/filter", &json!({"sort": "NAME_ASC"}), ROWS_MAX)?;
+pub(crate) fn ls(client: &Client, json: bool, limit: u16) -> Done {
+    let flows = client.all("/flows/filter", &json!({"sort": "NAME_ASC"}), limit.into())?;
     if json {
         out::json(&Value::Array(flows));
         return Ok(Exit::Ok);

@@ -1,28 +1,23 @@
-//! `flow-run ls`, `inspect`, `logs`, `watch`, `pause`, `resume`, and one flow run's `cancel`.
+//! `flow-run ls`, `inspect`, `watch`, `pause`, `resume`, and one flow run's `cancel`.
 
 use serde_json::{Value, json};
 
-use super::watch::{self, Follow};
+use super::watch;
 use crate::cli::arguments::FlowRuns;
 use crate::cli::client::{Client, id};
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
-use crate::cli::show::{date_time, duration, list, state_filter, text, why};
+use crate::cli::show::{ago, date_time, duration, list, text, why};
+use crate::cli::wanted;
 
 /// Task runs shown with a flow run.
 const TASK_RUNS_MAX: usize = 10_000;
 
 pub(crate) fn ls(client: &Client, json: bool, arguments: &FlowRuns) -> Done {
-    let state = state_filter(&arguments.state).map_err(Failure::usage)?;
-    let mut body = json!({
-        "flow_runs": {"state": state},
-        "sort": "EXPECTED_START_TIME_DESC",
-        "limit": arguments.limit,
-    });
-    if !arguments.flow.is_empty() {
-        body["flows"] = json!({"name": {"any_": arguments.flow}});
-    }
-    let found = client.post("/flow_runs/filter", &body)?;
+    let mut body = wanted::body(&arguments.wanted, "flow_runs")?;
+    body.insert("sort".to_owned(), "EXPECTED_START_TIME_DESC".into());
+    body.insert("limit".to_owned(), arguments.limit.into());
+    let found = client.post("/flow_runs/filter", &Value::Object(body))?;
     if json {
         out::json(&found);
         return Ok(Exit::Ok);
@@ -33,12 +28,18 @@ pub(crate) fn ls(client: &Client, json: bool, arguments: &FlowRuns) -> Done {
             text(run, "flow_name"),
             text(run, "name"),
             text(run, "state_name"),
-            date_time(&run["state"], "timestamp"),
+            ago(&run["state"], "timestamp"),
             why(run),
         ]
     });
     let header = ["ID", "FLOW", "NAME", "STATE", "SINCE", "WHY"];
-    out::table(header, rows.collect(), "No flow runs.");
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        wanted::mistyped(client, &arguments.wanted)
+            .into_iter()
+            .for_each(out::note);
+    }
+    out::table(header, rows, "No flow runs.");
     Ok(Exit::Ok)
 }
 
@@ -86,28 +87,6 @@ pub(crate) fn inspect(client: &Client, json: bool, run: &str) -> Done {
         "No task runs yet.",
     );
     Ok(Exit::Ok)
-}
-
-pub(crate) fn logs(client: &Client, json: bool, run: &str, follow: bool) -> Done {
-    let run = client.get(&format!("/flow_runs/{}", id(run)?))?;
-    let mut seen = Follow::new(&run);
-    let mut pace = watch::Pace::default();
-    loop {
-        // Read before the log: what is written before the end is not lost.
-        let ended = !follow || watch::is_over(&client.get(&format!("/flow_runs/{}", text(&run, "id")))?);
-        let lines = seen.new_logs(client)?;
-        for line in &lines {
-            if json {
-                out::line(line.to_string());
-            } else {
-                out::line(watch::log_line(line));
-            }
-        }
-        if ended {
-            return Ok(Exit::Ok);
-        }
-        pace.wait(!lines.is_empty());
-    }
 }
 
 pub(crate) fn watch(client: &Client, json: bool, run: &str) -> Done {

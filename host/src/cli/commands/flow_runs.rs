@@ -12,7 +12,8 @@ use crate::cli::arguments::{Retries, Which};
 use crate::cli::client::{Client, id};
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
-use crate::cli::show::{state_filter, text};
+use crate::cli::show::text;
+use crate::cli::wanted;
 use crate::clock;
 
 /// What is done, in the words of the route and of the answer.
@@ -148,7 +149,7 @@ fn filter(which: &Which, action: Action) -> Result<Value, Failure> {
             "give the id of a flow run, or name many with --state, --flow, --deployment, --older-than",
         ));
     }
-    let mut body = json!({"flow_runs": {"state": state_filter(&which.state).map_err(Failure::usage)?}});
+    let mut body = json!({"flow_runs": {"state": wanted::state(&which.state)?}});
     if let Some(age) = which.older_than {
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let before = Timestamp(clock::now().0.saturating_sub(age));

@@ -104,16 +104,32 @@ pub(crate) fn test(global: &Global, file: &Path, input: Option<&str>) -> Done {
         json!({"name": 7, "args": {}, "kwargs": [], "config": "x"}),
     ];
     inputs.extend(given);
+    let mut tried = Vec::new();
     let mut faults = 0;
     for kind in &bench.seen.kinds {
         if bench.seen.role == Role::Policy {
-            faults += told(&kind.kind, "judges a failure", policy(&bench, &kind.kind));
+            faults += told(
+                global,
+                &mut tried,
+                &kind.kind,
+                "judges a failure",
+                policy(&bench, &kind.kind),
+            );
             continue;
         }
         for input in &inputs {
             let what = format!("answers {input}");
-            faults += told(&kind.kind, &what, answers(&bench, &kind.kind, input));
+            faults += told(
+                global,
+                &mut tried,
+                &kind.kind,
+                &what,
+                answers(&bench, &kind.kind, input),
+            );
         }
+    }
+    if global.json {
+        out::json(&json!({"ok": faults == 0, "faults": faults, "tried": tried}));
     }
     if faults == 0 {
         return Ok(Exit::Ok);
@@ -124,17 +140,17 @@ pub(crate) fn test(global: &Global, file: &Path, input: Option<&str>) -> Done {
     ))
 }
 
-fn told(kind: &str, what: &str, result: Result<String, String>) -> u32 {
-    match result {
-        Ok(how) => {
-            out::line(format!("ok    {kind} {what}: {how}"));
-            0
-        }
-        Err(why) => {
-            out::line(format!("FAULT {kind} {what}: {why}"));
-            1
-        }
+/// At once, or for the end with `--json`.
+fn told(global: &Global, tried: &mut Vec<Value>, kind: &str, what: &str, result: Result<String, String>) -> u32 {
+    let (word, fault, how) = match result {
+        Ok(how) => ("ok   ", 0, how),
+        Err(why) => ("FAULT", 1, why),
+    };
+    if !global.json {
+        out::line(format!("{word} {kind} {what}: {how}"));
     }
+    tried.push(json!({"ok": fault == 0, "kind": kind, "what": what, "how": how}));
+    fault
 }
 
 fn silent() -> Arc<dyn LogSink> {

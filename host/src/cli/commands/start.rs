@@ -21,7 +21,7 @@ pub(crate) fn start_at(arguments: &Run) -> Result<Option<Timestamp>, String> {
 }
 
 /// `30s`, `10 minutes`, `2h`, `1 day`. `what` is named when it is none of these.
-pub(super) fn seconds(what: &str, text: &str) -> Result<u64, String> {
+pub(crate) fn seconds(what: &str, text: &str) -> Result<u64, String> {
     let wrong = || format!("{what} {text:?} is no duration: write one such as 30s, 10 minutes, 2h or 1 day");
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

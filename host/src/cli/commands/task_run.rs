@@ -6,14 +6,19 @@ use crate::cli::arguments::TaskRuns;
 use crate::cli::client::{Client, id, segment};
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
-use crate::cli::show::{date_time, duration, list, short, state_filter, text, why};
+use crate::cli::show::{ago, date_time, duration, list, short, text, why};
+use crate::cli::wanted;
 
 pub(crate) fn ls(client: &Client, json: bool, arguments: &TaskRuns) -> Done {
-    let mut wanted = json!({"state": state_filter(&arguments.state).map_err(Failure::usage)?});
+    let mut body = Value::Object(wanted::body(&arguments.wanted, "task_runs")?);
     if let Some(run) = &arguments.flow_run {
-        wanted["flow_run_id"] = json!({"any_": [id(run)?]});
+        body["task_runs"]["flow_run_id"] = json!({"any_": [id(run)?]});
     }
-    let body = json!({"task_runs": wanted, "sort": "EXPECTED_START_TIME_DESC", "limit": arguments.limit});
+    if !arguments.task.is_empty() {
+        body["task_runs"]["name"] = json!({"any_": arguments.task});
+    }
+    body["sort"] = "EXPECTED_START_TIME_DESC".into();
+    body["limit"] = arguments.limit.into();
     let found = client.post("/task_runs/filter", &body)?;
     if json {
         out::json(&found);
@@ -25,12 +30,18 @@ pub(crate) fn ls(client: &Client, json: bool, arguments: &TaskRuns) -> Done {
             text(run, "name"),
             text(run, "state_name"),
             text(run, "attempt"),
-            date_time(run, "start_time"),
+            ago(&run["state"], "timestamp"),
             why(run),
         ]
     });
-    let header = ["ID", "TASK", "STATE", "ATTEMPT", "STARTED", "WHY"];
-    out::table(header, rows.collect(), "No task runs.");
+    let header = ["ID", "TASK", "STATE", "ATTEMPT", "SINCE", "WHY"];
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        wanted::mistyped(client, &arguments.wanted)
+            .into_iter()
+            .for_each(out::note);
+    }
+    out::table(header, rows, "No task runs.");
     Ok(Exit::Ok)
 }
 

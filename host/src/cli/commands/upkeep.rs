@@ -11,6 +11,7 @@ use crate::cli::arguments::{Backup, Gc, Global, Restore};
 use crate::cli::client::{Client, load_settings};
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
+use crate::cli::show::size;
 use crate::clock;
 use crate::config::Settings;
 use crate::failpoint;
@@ -184,13 +185,6 @@ fn show(answer: &Value, arguments: &Gc) {
 fn described(copied: &Copied) -> Value {
     let before = copied.before.as_ref().map(|path| path.display().to_string());
     json!({"bytes": copied.bytes, "flow_runs": copied.flow_runs, "before": before})
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
-        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
-    }
 }
 
 fn failure(error: BackupError) -> Failure {

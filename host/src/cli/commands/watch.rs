@@ -1,17 +1,12 @@
-//! What happens in a flow run, line by line, until it has ended: states of the run, states of its
-//! task runs, and log lines, in the order of their times.
+//! A flow run until it has ended: on a terminal a picture of its tasks that is drawn again and again,
+//! elsewhere a line for each change, in the order in which they happened. Both are told by the server
+//! (`GET /runs/{id}/stream`) and by nothing else.
 //!
-//! Absent on purpose: a stream. Polling with a pace that follows what happens survives a restart
-//! of the server and works with any server that has Prefect's API.
+//! Ctrl-C ends the watching and not the run.
+//!
+//! Absent on purpose: anything that is counted or guessed here; what is shown was said by the server.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a command line client waits between two questions"
-)]
-
-use std::collections::HashMap;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -19,78 +14,148 @@ use crate::cli::client::Client;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
 use crate::cli::show::{level, short, text, time_of_day, why};
+use crate::clock;
 
-/// Between two looks: from the first while things happen, to the second while nothing does.
-const WAIT_MIN: Duration = Duration::from_millis(20);
-const WAIT_MAX: Duration = Duration::from_millis(200);
-/// How long a server may be away, for a restart.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Log lines between two looks.
-const LOGS_MAX: usize = 100_000;
+mod board;
+mod draw;
+mod stream;
+
+use board::Board;
+pub(super) use stream::{News, Stream};
+
+/// Between two pictures at least; without news at most, so that durations go on.
+const FRAME: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(500);
 const TASK_RUNS_MAX: usize = 100_000;
 /// Results shown at the end.
 const RESULTS_MAX: usize = 20;
+/// Log lines from which on they are shown above the picture.
+const WARNING: u64 = 30;
 
+/// With `json`, the run and its task runs once it has ended.
 pub(crate) fn watch(client: &Client, json: bool, run: &Value) -> Done {
-    let mut follow = Follow::new(run);
-    let mut pace = Pace::default();
-    let mut away_since = None;
-    if !json {
-        out::line(format!("Flow run {} ({})", text(run, "name"), text(run, "id")));
+    let id = text(run, "id");
+    let drawn = !json && out::terminal_size().is_some();
+    if !json && !drawn {
+        out::line(format!("Flow run {} ({id})", text(run, "name")));
     }
+    let stream = Stream::open(client, &id);
+    let ended = match drawn {
+        true => on_terminal(client, &stream, run)?,
+        false => in_lines(&stream, json)?,
+    };
+    match ended {
+        Ended::Run => finish(client, json, &id),
+        Ended::Interrupted => {
+            out::note(format!(
+                "The flow run goes on. Watch it again with: grepx-host flow-run watch {id}"
+            ));
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+enum Ended {
+    Run,
+    Interrupted,
+}
+
+fn in_lines(stream: &Stream, json: bool) -> Result<Ended, Failure> {
     loop {
-        let look = match follow.look(client) {
-            Ok(look) => look,
-            Err(failure) => {
-                wait_for_server(failure, &mut away_since)?;
-                continue;
+        match stream.next(TICK) {
+            None => {}
+            Some(News::Event(event)) => {
+                if let Some(line) = line_of(&event.kind, &event.data).filter(|_| !json) {
+                    out::line(line);
+                }
             }
-        };
-        away_since = None;
-        if !json {
-            look.lines.iter().for_each(out::line);
+            Some(News::Away(why)) => out::note(why),
+            Some(News::End) => return Ok(Ended::Run),
+            Some(News::Gone(failure)) => return Err(failure),
+            Some(News::Interrupted) => return Ok(Ended::Interrupted),
         }
-        if is_over(&look.run) {
-            return finish(client, json, &look.run, &look.tasks);
-        }
-        pace.wait(!look.lines.is_empty());
     }
 }
 
-/// Sleeps when the server may come back; gives its absence back when it has been away too long.
-fn wait_for_server(failure: Failure, away_since: &mut Option<Instant>) -> Result<(), Failure> {
-    let since = away_since.unwrap_or_else(|| {
-        out::note(format!(
-            "{}; waiting for it for {} s",
-            failure.error,
-            PATIENCE.as_secs()
-        ));
-        Instant::now()
-    });
-    *away_since = Some(since);
-    if failure.exit != Exit::Unreachable || since.elapsed() > PATIENCE {
-        return Err(failure);
+fn on_terminal(client: &Client, stream: &Stream, run: &Value) -> Result<Ended, Failure> {
+    let mut board = Board::new(run, plan(client, run));
+    let mut screen = draw::Screen::open();
+    let ended = loop {
+        let mut above = Vec::new();
+        let mut news = stream.next(TICK);
+        let mut ended = None;
+        // What comes in a burst is one picture.
+        while let Some(one) = news {
+            match one {
+                News::Event(event) if event.kind == "log" => {
+                    if event.data["level"].as_u64().unwrap_or(0) >= WARNING {
+                        above.push(out::plain(&log_line(&event.data)));
+                    }
+                }
+                News::Event(event) => board.take(&event.kind, event.data),
+                News::Away(why) => above.push(why),
+                News::End => ended = Some(Ok(Ended::Run)),
+                News::Gone(failure) => ended = Some(Err(failure)),
+                News::Interrupted => ended = Some(Ok(Ended::Interrupted)),
+            }
+            if ended.is_some() {
+                break;
+            }
+            news = stream.at_hand();
+        }
+        screen.show(&above, |columns, rows| {
+            draw::picture(&board, clock::now(), columns, rows)
+        });
+        if let Some(ended) = ended {
+            break ended;
+        }
+        stream.rest(FRAME);
+    };
+    screen.close();
+    ended
+}
+
+/// The order of the tasks and what they wait for; without it, they are shown as they come.
+fn plan(client: &Client, run: &Value) -> Option<Value> {
+    let deployment = run["deployment_id"].as_str()?;
+    let body = json!({"parameters": run["parameters"]});
+    client.post(&format!("/deployments/{deployment}/plan"), &body).ok()
+}
+
+/// One change as a line; `None` for what a person need not see.
+fn line_of(kind: &str, data: &Value) -> Option<String> {
+    let name = match kind {
+        "log" => return Some(out::plain(&log_line(data))),
+        "flow_run" => "flow run".to_owned(),
+        "task_run" => named(data),
+        "flow_run_deleted" => return Some("The flow run was deleted.".to_owned()),
+        _ => return None,
+    };
+    let state = &data["state"];
+    let word = out::state(&text(state, "type"), &text(state, "name"));
+    let attempt = match data["attempt"].as_u64() {
+        Some(attempt) if attempt > 1 => format!(" (attempt {attempt})"),
+        _ => String::new(),
+    };
+    let line = format!(
+        "{}  {}  {word}{attempt}  {}",
+        time_of_day(state, "timestamp"),
+        out::plain(&name),
+        out::plain(&why(data))
+    );
+    Some(line.trim_end().to_owned())
+}
+
+/// A task, or an item of it: `load[3]`.
+fn named(task: &Value) -> String {
+    let name = text(task, "name");
+    match task["index"].as_u64() {
+        Some(index) if !name.ends_with(']') => format!("{name}[{index}]"),
+        _ => name,
     }
-    sleep(WAIT_MAX);
-    Ok(())
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a command has one thread and nothing else to do"
-)]
-fn sleep(time: Duration) {
-    thread::sleep(time);
-}
-
-pub(crate) fn is_over(run: &Value) -> bool {
-    matches!(
-        run["state_type"].as_str(),
-        Some("COMPLETED" | "FAILED" | "CANCELLED" | "CRASHED")
-    )
-}
-
-pub(crate) fn log_line(line: &Value) -> String {
+pub(super) fn log_line(line: &Value) -> String {
     let time = time_of_day(line, "timestamp");
     format!(
         "{time}  {:8}  {}: {}",
@@ -100,113 +165,26 @@ pub(crate) fn log_line(line: &Value) -> String {
     )
 }
 
-/// How long to wait for the next look.
-#[derive(Debug, Default)]
-pub(crate) struct Pace(Duration);
-
-impl Pace {
-    pub(crate) fn wait(&mut self, something_new: bool) {
-        self.0 = match something_new {
-            true => WAIT_MIN,
-            false => (self.0 * 2).clamp(WAIT_MIN, WAIT_MAX),
-        };
-        sleep(self.0);
-    }
-}
-
-/// What has been seen of a flow run.
-#[derive(Debug)]
-pub(crate) struct Follow {
-    run: String,
-    /// Latest state of the flow run and of each task run.
-    states: HashMap<String, String>,
-    /// Log lines: of one run they are listed as written, so new ones come last.
-    logs: usize,
-}
-
-struct Look {
-    run: Value,
-    tasks: Vec<Value>,
-    lines: Vec<String>,
-}
-
-impl Follow {
-    pub(crate) fn new(run: &Value) -> Self {
-        Self {
-            run: text(run, "id"),
-            states: HashMap::new(),
-            logs: 0,
-        }
-    }
-
-    fn look(&mut self, client: &Client) -> Result<Look, Failure> {
-        // The run first: once it has ended, what is read after it is complete.
-        let run = client.get(&format!("/flow_runs/{}", self.run))?;
-        let filter = json!({"task_runs": {"flow_run_id": {"any_": [self.run]}}, "sort": "DEFINITION_ASC"});
-        let tasks = client.all("/task_runs/filter", &filter, TASK_RUNS_MAX)?;
-        let mut lines: Vec<(String, String)> = self
-            .new_logs(client)?
-            .iter()
-            .map(|line| (text(line, "timestamp"), log_line(line)))
-            .collect();
-        for task in &tasks {
-            lines.extend(self.new_state(task, &text(task, "name")));
-        }
-        lines.extend(self.new_state(&run, "flow run"));
-        lines.sort_by(|one, other| one.0.cmp(&other.0));
-        Ok(Look {
-            run,
-            tasks,
-            lines: lines.into_iter().map(|(_, line)| line).collect(),
-        })
-    }
-
-    fn new_state(&mut self, run: &Value, name: &str) -> Option<(String, String)> {
-        let state = &run["state"];
-        let now = format!("{} {}", text(state, "id"), why(run));
-        if self
-            .states
-            .insert(text(run, "id"), now.clone())
-            .is_some_and(|before| before == now)
-        {
-            return None;
-        }
-        let word = out::state(&text(state, "type"), &text(state, "name"));
-        let attempt = match run["attempt"].as_u64() {
-            Some(attempt) if attempt > 1 => format!(" (attempt {attempt})"),
-            _ => String::new(),
-        };
-        let line = format!(
-            "{}  {name}  {word}{attempt}  {}",
-            time_of_day(state, "timestamp"),
-            why(run)
-        );
-        Some((text(state, "timestamp"), line.trim_end().to_owned()))
-    }
-
-    /// Log lines that were not there before, in order.
-    pub(crate) fn new_logs(&mut self, client: &Client) -> Result<Vec<Value>, Failure> {
-        let filter = json!({"logs": {"flow_run_id": {"any_": [self.run]}}, "sort": "TIMESTAMP_ASC"});
-        let lines = client.all_after(self.logs, "/logs/filter", &filter, LOGS_MAX)?;
-        self.logs += lines.len();
-        Ok(lines)
-    }
-}
-
-fn finish(client: &Client, json: bool, run: &Value, tasks: &[Value]) -> Done {
-    let completed = text(run, "state_type") == "COMPLETED";
+fn finish(client: &Client, json: bool, id: &str) -> Done {
+    let mut run = client.get(&format!("/flow_runs/{id}"))?;
+    let filter = json!({"task_runs": {"flow_run_id": {"any_": [id]}}, "sort": "DEFINITION_ASC"});
+    let tasks = client.all("/task_runs/filter", &filter, TASK_RUNS_MAX)?;
+    let completed = text(&run, "state_type") == "COMPLETED";
     let exit = if completed { Exit::Ok } else { Exit::Failed };
     if json {
-        let mut run = run.clone();
-        run["task_runs"] = Value::Array(tasks.to_vec());
+        run["task_runs"] = Value::Array(tasks);
         out::json(&run);
         return Ok(exit);
     }
     if completed {
-        results(client, tasks)?;
+        results(client, &tasks)?;
     }
-    let word = out::state(&text(run, "state_type"), &text(run, "state_name"));
-    let line = format!("Flow run {} ended as {word}. {}", text(run, "name"), why(run));
+    let word = out::state(&text(&run, "state_type"), &text(&run, "state_name"));
+    let line = format!(
+        "Flow run {} ended as {word}. {}",
+        text(&run, "name"),
+        out::plain(&why(&run))
+    );
     out::line(line.trim_end());
     Ok(exit)
 }
@@ -222,3 +200,6 @@ fn results(client: &Client, tasks: &[Value]) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
