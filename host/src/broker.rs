@@ -45,7 +45,7 @@ pub use error::{Error, SendError};
 pub use inspection::{Inspection, Server, Servers, Whereabouts, Worker};
 pub use settings::{ConnectionSettings, MemoryLimits};
 #[cfg(test)]
-pub use simulated::{Push, Server};
+pub use simulated::{Played, Push};
 
 use delivery::Deliveries;
 use memory::Memory;
@@ -194,7 +194,7 @@ impl Broker {
     #[cfg(test)]
     pub(crate) fn simulated(
         settings: ConnectionSettings,
-        server: Arc<dyn Server>,
+        server: Arc<dyn Played>,
         notices: mpsc::Sender<Notice>,
     ) -> (Self, mpsc::UnboundedSender<Push>) {
         let revocations = Arc::new(Revocations::new());
@@ -361,6 +361,8 @@ impl Broker {
         match self.connection(connection)? {
             Connection::Remote(remote) => Ok(Some(remote.servers(timeout).await)),
             Connection::Memory(_) => Ok(None),
+            #[cfg(test)]
+            Connection::Simulated(_) => Ok(None),
         }
     }
 

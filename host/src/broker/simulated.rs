@@ -14,7 +14,7 @@ use super::revocation::Revocation;
 use super::{Connection, ConnectionSettings, ConnectionStatus, Inspection, Notice, SendError, Whereabouts, lock};
 
 /// What a server is asked. Each future is one exchange over the network.
-pub trait Server: Send + Sync + std::fmt::Debug {
+pub trait Played: Send + Sync + std::fmt::Debug {
     fn enqueue(&self, message: Message, guard: String) -> BoxFuture<'_, Result<(), SendError>>;
     fn withdraw(&self, message: Message, guard: String, published: bool) -> BoxFuture<'_, Result<bool, SendError>>;
     fn revoke(&self, ids: Vec<String>, terminate: bool) -> BoxFuture<'_, Result<u64, SendError>>;
@@ -35,7 +35,7 @@ pub enum Push {
 pub(crate) struct Simulated {
     pub(crate) settings: ConnectionSettings,
     pub(crate) deliveries: Arc<Deliveries>,
-    pub(crate) server: Arc<dyn Server>,
+    pub(crate) server: Arc<dyn Played>,
     pushes: Mutex<Option<mpsc::UnboundedReceiver<Push>>>,
 }
 
@@ -43,7 +43,7 @@ impl Simulated {
     pub(crate) fn connection(
         settings: ConnectionSettings,
         deliveries: Arc<Deliveries>,
-        server: Arc<dyn Server>,
+        server: Arc<dyn Played>,
     ) -> (Connection, mpsc::UnboundedSender<Push>) {
         let (push, pushes) = mpsc::unbounded_channel();
         let simulated = Self {

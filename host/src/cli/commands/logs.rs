@@ -78,10 +78,10 @@ fn follow(client: &Client, json: bool, of: Of, run: &Value) -> Done {
     loop {
         match stream.next(LOOK) {
             None => {}
-            Some(News::Event(event)) if event.kind == "log" => {
-                if task_run.is_none_or(|id| event.data["task_run_id"] == *id) {
-                    show(json, &event.data);
-                }
+            Some(News::Event(event))
+                if event.kind == "log" && task_run.is_none_or(|id| event.data["task_run_id"] == *id) =>
+            {
+                show(json, &event.data);
             }
             Some(News::Event(_)) => {}
             Some(News::Away(why)) => out::note(why),

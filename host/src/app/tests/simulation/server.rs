@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use grepx_engine::{Bytes, Message};
 use tokio::sync::oneshot;
 
-use crate::broker::{SendError, Server, Whereabouts};
+use crate::broker::{Played, SendError, Whereabouts};
 
 use super::outside::{Outside, Shared};
 
@@ -62,7 +62,7 @@ where
     }
 }
 
-impl Server for Shared {
+impl Played for Shared {
     fn enqueue(&self, message: Message, guard: String) -> BoxFuture<'_, Result<(), SendError>> {
         exchange(self, move |outside| outside.publish(&message, &guard)).boxed()
     }
