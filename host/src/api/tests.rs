@@ -14,6 +14,7 @@ mod definitions;
 mod door;
 mod events;
 mod hooks;
+mod sockets;
 mod world;
 
 use world::World;
