@@ -36,9 +36,11 @@ mod openapi;
 mod page;
 mod plan;
 mod plugins;
+mod prefect_events;
 mod schedules;
 mod set_state;
 mod signal;
+mod sockets;
 mod states;
 mod tag_limits;
 mod task_runs;
@@ -189,6 +191,12 @@ fn admin_routes(file_bytes_max: usize) -> Router<ApiState> {
         .route("/csrf-token", get(admin::csrf_token))
         .route("/admin/settings", get(absent::settings))
         .route("/events", get(events::stream))
+        .route("/events/out", get(sockets::events_out))
+        .route("/events/in", get(sockets::events_in))
+        .route("/events/filter", post(prefect_events::kept::filter))
+        .route("/events/filter/next", get(prefect_events::kept::next))
+        .route("/events/count-by/{countable}", post(prefect_events::count::count))
+        .route("/logs/out", get(sockets::logs_out))
         .route("/runs/{id}/stream", get(events::run_stream))
         .route("/connections", get(admin::connections))
         .route("/store", get(upkeep::read))

@@ -36,7 +36,7 @@ mod remote;
 mod revocation;
 mod settings;
 #[cfg(test)]
-mod simulated;
+pub(crate) mod simulated;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -44,8 +44,6 @@ mod waiting;
 pub use error::{Error, SendError};
 pub use inspection::{Inspection, Server, Servers, Whereabouts, Worker};
 pub use settings::{ConnectionSettings, MemoryLimits};
-#[cfg(test)]
-pub use simulated::{Played, Push};
 
 use delivery::Deliveries;
 use memory::Memory;
@@ -194,9 +192,9 @@ impl Broker {
     #[cfg(test)]
     pub(crate) fn simulated(
         settings: ConnectionSettings,
-        server: Arc<dyn Played>,
+        server: Arc<dyn simulated::Played>,
         notices: mpsc::Sender<Notice>,
-    ) -> (Self, mpsc::UnboundedSender<Push>) {
+    ) -> (Self, mpsc::UnboundedSender<simulated::Push>) {
         let revocations = Arc::new(Revocations::new());
         let deliveries = Deliveries::new(&settings, notices.clone(), revocations.clone());
         let name = settings.name.clone();

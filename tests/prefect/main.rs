@@ -10,6 +10,7 @@ mod python;
 mod server;
 mod stock;
 mod task_runs;
+mod watch;
 mod work_pools;
 
 use std::path::PathBuf;

@@ -87,6 +87,11 @@ pub(super) fn raw(bytes: Result<Bytes, BytesRejection>) -> Result<Bytes, Error> 
 }
 
 impl Body {
+    /// Of a message that did not come as a body.
+    pub(super) const fn of(value: Value) -> Self {
+        Self(value)
+    }
+
     /// As it came, whatever it is.
     pub(super) fn into_json(self) -> Value {
         self.0
@@ -188,6 +193,20 @@ impl Fields<'_> {
                 None
             }
         }
+    }
+
+    /// What `read` makes of an object, or of each object of a list.
+    pub(super) fn objects<T>(&mut self, name: &str, read: impl Fn(&mut Fields<'_>) -> T) -> Vec<T> {
+        let all = match self.take(name) {
+            None => return Vec::new(),
+            Some(Value::Array(all)) => all,
+            Some(one) => vec![one],
+        };
+        let read = |one| {
+            self.fields.insert(name.to_owned(), one);
+            self.object(name, &read)
+        };
+        all.into_iter().filter_map(read).collect()
     }
 
     /// As [`Self::object`], for objects that clients fill with more than is read here.

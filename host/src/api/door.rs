@@ -13,6 +13,7 @@ pub(crate) mod access;
 mod attempts;
 mod browser;
 mod credentials;
+pub(crate) mod doorstep;
 pub(crate) mod key;
 pub(crate) mod operator;
 mod visitor;
@@ -39,6 +40,7 @@ use access::{Found, Rule};
 use attempts::Attempts;
 use browser::Names;
 use credentials::Shown;
+use doorstep::Doorstep;
 pub(crate) use visitor::Visitor;
 
 /// For requests that compile.
@@ -113,6 +115,12 @@ struct Pass {
     rule: Option<&'static Rule>,
 }
 
+/// Who may go on: at once, or when the first message of a WebSocket shows more.
+enum Entry {
+    Through(Pass),
+    Doorstep(Doorstep),
+}
+
 impl Door {
     /// With the keys of the store, for a host that listens on `address`.
     ///
@@ -171,7 +179,7 @@ impl Door {
         self.0.auth_string.is_some() || !self.0.keys.load().is_empty()
     }
 
-    fn let_in(&self, request: &Request) -> Result<Pass, Error> {
+    fn let_in(&self, request: &Request) -> Result<Entry, Error> {
         let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let found = access::find(request.method(), matched);
         let rule = match found {
@@ -191,12 +199,15 @@ impl Door {
             // Also what needs no key is not for pages of strangers to start.
             self.0.names.check_page(request).map_err(Error::Forbidden)?;
             let visitor = self.anyone();
-            return Ok(Pass { visitor, rule });
+            return Ok(Entry::Through(Pass { visitor, rule }));
         }
         let strict = self.0.named || !self.is_closed();
         self.0.names.check(request, strict).map_err(Error::Forbidden)?;
-        let visitor = self.visitor(request)?;
         let needed = rule.and_then(|rule| rule.scope).unwrap_or(Scope::Read);
+        if rule.is_some_and(|rule| rule.socket) {
+            return Ok(Entry::Doorstep(Doorstep::new(self, request, needed)));
+        }
+        let visitor = self.visitor(request)?;
         if visitor.scope() < needed {
             if let Some(mark) = self.record(&visitor, rule, request)? {
                 self.0.store.record_end(mark, StatusCode::FORBIDDEN.as_u16(), None);
@@ -212,7 +223,7 @@ impl Door {
                 message: format!("{} is not a method of {}", request.method(), request.uri().path()),
                 allow: access::methods(matched),
             }),
-            _ => Ok(Pass { visitor, rule }),
+            _ => Ok(Entry::Through(Pass { visitor, rule })),
         }
     }
 
@@ -355,9 +366,13 @@ fn peer(request: &Request) -> Option<SocketAddr> {
 }
 
 /// The middleware around all routes.
-pub(super) async fn enter(State(door): State<Door>, request: Request, next: Next) -> Response {
+pub(super) async fn enter(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let answer = match door.let_in(&request) {
-        Ok(pass) => door.through(pass, request, next).await,
+        Ok(Entry::Doorstep(doorstep)) => {
+            request.extensions_mut().insert(doorstep);
+            Ok(next.run(request).await)
+        }
+        Ok(Entry::Through(pass)) => door.through(pass, request, next).await,
         Err(refused) => Ok(refuse(refused, request).await),
     };
     browser::guard(answer.unwrap_or_else(|refused| refused.into_response()))

@@ -43,8 +43,8 @@ use super::error::Error;
 use crate::api::bus::{Subscription, Taken};
 use choice::Choice;
 pub(super) use run::stream as run_stream;
-pub(super) use sse::Streams;
-use sse::{Frame, Place};
+use sse::Frame;
+pub(super) use sse::{Place, Streams};
 
 /// `GET /events`: from now on, or after `Last-Event-ID`.
 pub(super) async fn stream(

@@ -103,7 +103,8 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, head: Durat
         .timer(TokioTimer::new())
         .header_read_timeout(head)
         .max_header_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(Patient::new(stream, head)), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, head)), service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let mut told = false;
     loop {

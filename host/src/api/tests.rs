@@ -15,6 +15,7 @@ mod door;
 mod events;
 mod hooks;
 mod metrics;
+mod sockets;
 mod world;
 
 use world::World;

@@ -15,6 +15,8 @@ pub(crate) struct Rule {
     pub(crate) changes: bool,
     /// Takes a large body, or compiles.
     pub(crate) slow: bool,
+    /// A WebSocket: its first message may show what its request did not.
+    pub(crate) socket: bool,
 }
 
 impl Rule {
@@ -52,6 +54,7 @@ const fn open(method: &'static str, route: &'static str) -> Rule {
         scope: None,
         changes: false,
         slow: false,
+        socket: false,
     }
 }
 
@@ -85,6 +88,13 @@ const fn slow(rule: Rule) -> Rule {
     Rule { slow: true, ..rule }
 }
 
+const fn socket(route: &'static str, scope: Scope) -> Rule {
+    Rule {
+        socket: true,
+        ..sees(GET, route, scope)
+    }
+}
+
 #[rustfmt::skip]
 pub(crate) const RULES: &[Rule] = &[
     open(GET, "/api/health"),
@@ -101,6 +111,13 @@ pub(crate) const RULES: &[Rule] = &[
     read(GET, "/ui-settings"),
     sees(GET, "/api/admin/settings", Scope::Admin),
     read(GET, "/api/events"),
+    socket("/api/events/out", Scope::Read),
+    // Others are told what is sent here.
+    socket("/api/events/in", Scope::Run),
+    read(POST, "/api/events/filter"),
+    read(GET, "/api/events/filter/next"),
+    read(POST, "/api/events/count-by/{countable}"),
+    socket("/api/logs/out", Scope::Read),
     read(GET, "/api/runs/{id}/stream"),
     read(GET, "/api/connections"),
     read(GET, "/api/definitions"),

@@ -39,6 +39,10 @@ pub(super) fn shown(headers: &HeaderMap) -> Shown {
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok());
     match decoded {
+        // Prefect's clients show an auth string where they show no key: to WebSockets.
+        Some(text) if scheme.eq_ignore_ascii_case("basic") && text.starts_with(key::PREFIX) => {
+            Shown::Key(key::digest(&text))
+        }
         Some(text) if scheme.eq_ignore_ascii_case("basic") => Shown::AuthString(key::digest(&text)),
         _ => Shown::Odd,
     }

@@ -87,7 +87,7 @@ async fn each_endpoint_wants_its_scope() {
     ];
     // Streams end at once.
     world.events.close();
-    for rule in RULES {
+    for rule in RULES.iter().filter(|rule| !rule.socket) {
         let path = path_of(rule.route);
         for (scope, authorization) in &keys {
             let answer = with(&world, rule.method(), &path, authorization).await;

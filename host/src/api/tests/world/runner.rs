@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{NOW, state};
 use crate::api::Control;
 use crate::runner::{self, Begin, RunRequest, Triggered};
-use crate::store::{Commit, Created, Depth, NewRun, RunState, Store};
+use crate::store::{Commit, Created, Depth, NewRun, RunIdentity, RunState, Store};
 
 /// What the runner says instead of doing what it is asked.
 #[derive(Debug, Default)]
@@ -45,7 +45,9 @@ impl Runner {
     }
 
     pub(super) async fn put(&self, run: FlowRunId, state_type: StateType, name: &'static str) {
+        let found = self.store().flow_run(run).await.expect("read").expect("it was made");
         let mut commit = Commit::new(run);
+        commit.identity = Some(Arc::new(RunIdentity::from(&found.run)));
         commit.state = Some(RunState {
             state: state(state_type, name),
             expected_start: None,

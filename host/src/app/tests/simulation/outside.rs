@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use crate::broker::Push;
+use crate::broker::simulated::Push;
 
 use super::luck::Luck;
 

@@ -8,7 +8,8 @@ use futures_util::future::BoxFuture;
 use grepx_engine::{Bytes, Message};
 use tokio::sync::oneshot;
 
-use crate::broker::{Played, SendError, Whereabouts};
+use crate::broker::simulated::Played;
+use crate::broker::{SendError, Whereabouts};
 
 use super::outside::{Outside, Shared};
 
