@@ -14,7 +14,7 @@ use super::revocation::Revocation;
 use super::{Connection, ConnectionSettings, ConnectionStatus, Inspection, Notice, SendError, Whereabouts, lock};
 
 /// What a server is asked. Each future is one exchange over the network.
-pub trait Played: Send + Sync + std::fmt::Debug {
+pub(crate) trait Played: Send + Sync + std::fmt::Debug {
     fn enqueue(&self, message: Message, guard: String) -> BoxFuture<'_, Result<(), SendError>>;
     fn withdraw(&self, message: Message, guard: String, published: bool) -> BoxFuture<'_, Result<bool, SendError>>;
     fn revoke(&self, ids: Vec<String>, terminate: bool) -> BoxFuture<'_, Result<u64, SendError>>;
@@ -26,7 +26,7 @@ pub trait Played: Send + Sync + std::fmt::Debug {
 
 /// What a server says unasked, in the order in which the network lets it arrive.
 #[derive(Debug)]
-pub enum Push {
+pub(crate) enum Push {
     Value { key: String, value: Bytes },
     Up,
     Down { reason: String },
@@ -40,7 +40,7 @@ pub(crate) struct Simulated {
 }
 
 impl Simulated {
-    pub(crate) fn connection(
+    pub(super) fn connection(
         settings: ConnectionSettings,
         deliveries: Arc<Deliveries>,
         server: Arc<dyn Played>,
