@@ -127,3 +127,29 @@ fn a_flow_run_is_cancelled_and_deleted() {
     has(&stock.refuses(&["flow-run", "delete", &waits]), &["not found"]);
     assert_eq!(host.get(&format!("/flow_runs/{waits}")).0, 404);
 }
+
+#[test]
+fn a_flow_run_that_has_ended_is_retried() {
+    let host = host();
+    let stock = Stock::of(&host);
+    let failed = host.run_to_end("fails/fails_now", &json!({}));
+    let done = host.run_to_end("quick/quick_now", &json!({}));
+    for (run, ends) in [(&failed, "FAILED"), (&done, "COMPLETED")] {
+        let id = run["id"].as_str().expect("an id");
+        assert_eq!(run["state"]["type"], ends, "{run}");
+        has(
+            &stock.says(&["flow-run", "retry", id]),
+            &["has been scheduled for retry"],
+        );
+        let again = host.wait(id);
+        assert_eq!(
+            (&again["state"]["type"], &again["run_count"]),
+            (&json!(ends), &json!(2))
+        );
+    }
+    let waits = host.run("asks/asks_now", &json!({}));
+    has(
+        &stock.refuses(&["flow-run", "retry", &waits]),
+        &["Only flow runs in terminal states"],
+    );
+}
