@@ -75,10 +75,9 @@ pub(crate) fn live(plans: &mut HashMap<String, Arc<Plan>>, stored: LiveRun) -> R
         live::follow(&mut queued, record);
     }
     let run = Run::replay(stored.run.id, plan.definition.clone(), stored.records);
-    Ok(Live {
-        queued,
-        ..Live::new(run, Head::new(stored.run), plan)
-    })
+    let mut live = Live::new(run, Head::new(stored.run), plan);
+    live.queued = queued;
+    Ok(live)
 }
 
 /// Reads one run back, for as long as it takes.

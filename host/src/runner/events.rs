@@ -22,6 +22,7 @@ pub(crate) fn apply(hands: &Hands, live: &mut Live, event: &Event, now: Timestam
         live.draft.record(&live.run, record);
     }
     hands.dispatch(live);
+    live.seal();
     if matches!(live.run.next_timer(), Some(at) if at <= now) && !records.is_empty() {
         return match apply(hands, live, &Event::Tick, now) {
             Ok(()) | Err(_) => Ok(()),
@@ -84,7 +85,7 @@ impl Hands {
             Due::Watch { node, attempt, key }
                 if matches!(live.run.watched(*node, *attempt, key), Some(Op::StartFlow(_))) =>
             {
-                if live.draft.is_empty() {
+                if live.is_submitted() {
                     self.perform(live, due);
                 } else {
                     live.draft.perform(due.clone());

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use grepx_engine::{Fact, FlowRunId, Json, Mark, Message, NodeId, Op, Outcome, Record, Run, TaskRunId, Timestamp};
+use grepx_engine::{Fact, FlowRunId, Json, Mark, Message, NodeId, Op, Outcome, Record, Run, StateType, TaskRunId, Timestamp};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::store::{NewRun, RunIdentity};
+use crate::store::{Commit, NewRun, RunIdentity};
 
 use super::Error;
-use super::draft::Draft;
+use super::draft::{self, After, Draft};
 use super::plan::Plan;
 
 #[derive(Debug)]
@@ -30,7 +30,12 @@ pub(crate) struct Live {
     pub(crate) queued: BTreeMap<NodeId, Queued>,
     /// Reply keys that the broker watches.
     pub(crate) watching: BTreeMap<NodeId, Vec<Watched>>,
-    /// What the next commit will hold.
+    /// Commits that are complete: each state of the flow run has one of its own, so that history and
+    /// events show them all.
+    sealed: Vec<(Commit, After)>,
+    /// The state of the flow run when a commit was last sealed.
+    shown: (StateType, &'static str),
+    /// What the commit after those will hold.
     pub(crate) draft: Draft,
     pub(crate) armed: Option<Timestamp>,
     /// Its first commit is on its way; until then nothing else may be committed.
@@ -155,6 +160,8 @@ impl Head {
 impl Live {
     pub(crate) fn new(run: Run, head: Head, plan: Arc<Plan>) -> Self {
         Self {
+            shown: run.state_label(),
+            sealed: Vec::new(),
             run,
             head: Arc::new(head),
             plan,
@@ -172,6 +179,38 @@ impl Live {
 
     pub(crate) fn id(&self) -> FlowRunId {
         self.run.id()
+    }
+
+    /// Closes the draft when the flow run has come into another state.
+    pub(crate) fn seal(&mut self) {
+        let label = self.run.state_label();
+        if label != self.shown {
+            self.shown = label;
+            let complete = draft::take(self);
+            self.sealed.push(complete);
+        }
+    }
+
+    /// Whether everything that has happened is with the store.
+    pub(crate) fn is_submitted(&self) -> bool {
+        self.sealed.is_empty() && self.draft.is_empty()
+    }
+
+    /// What the run begins with in the store; what follows stays.
+    pub(crate) fn take_first_commit(&mut self) -> Commit {
+        if self.sealed.is_empty() {
+            return draft::take(self).0;
+        }
+        self.sealed.remove(0).0
+    }
+
+    /// What is to be committed, in this order.
+    pub(crate) fn take_commits(&mut self) -> Vec<(Commit, After)> {
+        let mut commits = std::mem::take(&mut self.sealed);
+        if !self.draft.is_empty() {
+            commits.push(draft::take(self));
+        }
+        commits
     }
 
     pub(crate) fn draft_reply(&mut self, reply: Option<oneshot::Sender<Result<(), Error>>>) {

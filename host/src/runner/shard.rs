@@ -14,7 +14,6 @@ use crate::failpoint::{self, Point};
 use crate::store::{self, Created, NewRun, Planned};
 
 use super::commits::{self, Committing};
-use super::draft;
 use super::events::{self, Hands};
 use super::live::{Head, Live};
 use super::mail::{Answer, Done, Mail};
@@ -180,7 +179,7 @@ impl Shard {
             live.draft.record(&live.run, record);
         }
         self.hands.dispatch(&mut live);
-        let (commit, _) = draft::take(&mut live);
+        let commit = live.take_first_commit();
         self.adopt_quietly(live);
         let (store, runner) = (self.world.store.clone(), self.runner.clone());
         crate::task::spawn("create", async move {
@@ -384,7 +383,7 @@ impl Shard {
             }
             rearm(&mut self.timers, live);
             let finished = live.run.is_finished();
-            if !live.draft.is_empty() {
+            for (commit, after) in live.take_commits() {
                 let permit = match self.world.store.reserve().await {
                     Ok(permit) => permit,
                     Err(error) => {
@@ -392,7 +391,6 @@ impl Shard {
                         return;
                     }
                 };
-                let (commit, after) = draft::take(live);
                 let receipt = permit.submit(commit);
                 if self.commits.send((receipt, run, after)).is_err() {
                     return;

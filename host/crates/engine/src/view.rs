@@ -9,32 +9,38 @@ const NAMED_MAX: usize = 5;
 impl Run {
     #[must_use]
     pub fn state(&self) -> State {
-        let (state_type, name, message) = match &self.phase {
-            Phase::Scheduled { .. } => (StateType::Scheduled, "Scheduled", None),
-            Phase::Queued { wait, .. } => match wait {
-                Waiting::InTime { .. } => (StateType::Scheduled, "AwaitingConcurrencySlot", None),
-                Waiting::Late => (StateType::Scheduled, "Late", None),
-                Waiting::Resuming => (StateType::Scheduled, "Resuming", None),
-            },
-            Phase::Admitted => (StateType::Pending, "Pending", None),
-            Phase::Running => (StateType::Running, "Running", None),
-            Phase::Paused => (StateType::Paused, "Paused", None),
-            Phase::Stopping { why, .. } => (StateType::Cancelling, "Cancelling", Some(why.message())),
-            Phase::Finished(outcome) => {
-                let (state_type, name) = match outcome {
-                    RunOutcome::Completed => (StateType::Completed, "Completed"),
-                    RunOutcome::Failed => (StateType::Failed, "Failed"),
-                    RunOutcome::TimedOut => (StateType::Failed, "TimedOut"),
-                    RunOutcome::Cancelled => (StateType::Cancelled, "Cancelled"),
-                };
-                (state_type, name, Some(self.summary(*outcome)))
-            }
+        let (state_type, name) = self.state_label();
+        let message = match &self.phase {
+            Phase::Stopping { why, .. } => Some(why.message()),
+            Phase::Finished(outcome) => Some(self.summary(*outcome)),
+            _ => None,
         };
         State {
             state_type,
             name,
             message,
             since: self.since,
+        }
+    }
+
+    /// Type and name of the state alone.
+    #[must_use]
+    pub fn state_label(&self) -> (StateType, &'static str) {
+        match &self.phase {
+            Phase::Scheduled { .. } => (StateType::Scheduled, "Scheduled"),
+            Phase::Queued { wait, .. } => match wait {
+                Waiting::InTime { .. } => (StateType::Scheduled, "AwaitingConcurrencySlot"),
+                Waiting::Late => (StateType::Scheduled, "Late"),
+                Waiting::Resuming => (StateType::Scheduled, "Resuming"),
+            },
+            Phase::Admitted => (StateType::Pending, "Pending"),
+            Phase::Running => (StateType::Running, "Running"),
+            Phase::Paused => (StateType::Paused, "Paused"),
+            Phase::Stopping { .. } => (StateType::Cancelling, "Cancelling"),
+            Phase::Finished(RunOutcome::Completed) => (StateType::Completed, "Completed"),
+            Phase::Finished(RunOutcome::Failed) => (StateType::Failed, "Failed"),
+            Phase::Finished(RunOutcome::TimedOut) => (StateType::Failed, "TimedOut"),
+            Phase::Finished(RunOutcome::Cancelled) => (StateType::Cancelled, "Cancelled"),
         }
     }
 
