@@ -37,6 +37,7 @@ mod open;
 mod origins;
 mod permissions;
 mod planned;
+mod promote;
 mod read;
 mod readers;
 mod reads;

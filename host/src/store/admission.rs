@@ -31,22 +31,11 @@ pub(super) fn change(writing: &mut Writing<'_>, run: FlowRunId, change: &SlotCha
             since,
             expected_start,
         } => {
-            if let Some(slot) = slot_of(writing.sql, run)? {
-                if slot.pool == *pool && slot.queue == *queue {
-                    ask_again(writing, run, slot, *deployment);
-                    return Ok(());
-                }
-                release(writing, run)?;
-            }
-            let mut put = writing.sql.prepare_cached(
-                "INSERT INTO slots (run_id, pool, queue, deployment_id, expected_start, since, held) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )?;
             let limited = match deployment {
                 Some(id) => deployments::limit_of(writing.sql, *id)?.is_some(),
                 None => false,
             };
-            put.execute(params![
+            let place = params![
                 blob(&run.0),
                 pool,
                 queue,
@@ -54,7 +43,21 @@ pub(super) fn change(writing: &mut Writing<'_>, run: FlowRunId, change: &SlotCha
                 expected_start.0,
                 since.0,
                 if limited { PARKED } else { WAITING }
-            ])?;
+            ];
+            let mut put = writing.sql.prepare_cached(
+                "INSERT INTO slots (run_id, pool, queue, deployment_id, expected_start, since, held) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )?;
+            if put.execute(place)? == 0 {
+                match slot_of(writing.sql, run)? {
+                    Some(slot) if slot.pool == *pool && slot.queue == *queue => {
+                        ask_again(writing, run, slot, *deployment);
+                        return Ok(());
+                    }
+                    _ => release(writing, run)?,
+                }
+                put.execute(place)?;
+            }
             match deployment {
                 Some(id) if limited => {
                     writing.deployments.insert(*id);

@@ -52,14 +52,18 @@ impl Prepared {
     }
 
     pub(super) fn apply(&self, writing: &mut Writing<'_>) -> Result<Vec<SendId>, Error> {
+        let before = RunBefore::read(writing, self.commit.run)?;
+        self.apply_to(writing, &before)
+    }
+
+    fn apply_to(&self, writing: &mut Writing<'_>, before: &RunBefore) -> Result<Vec<SendId>, Error> {
         let (commit, rows) = (&self.commit, &self.rows);
-        let before = RunBefore::read(writing, commit.run)?;
         self.insert_facts(writing)?;
         for node in &commit.renewed {
             task_row::renew(writing, commit.run, before.origin, *node)?;
         }
         let state = match &rows.state {
-            Some(state) => update_run(writing, commit.run, state, &before)?,
+            Some(state) => update_run(writing, commit.run, state, before)?,
             None => None,
         };
         let mut tasks = Vec::new();
@@ -100,21 +104,18 @@ impl Prepared {
     }
 
     /// Of a run just created: its history begins with the commit's state, else with SCHEDULED.
-    pub(super) fn apply_first(&self, writing: &mut Writing<'_>, created_at: Timestamp) -> Result<(), Error> {
+    pub(super) fn apply_first(
+        &self,
+        writing: &mut Writing<'_>,
+        before: RunBefore,
+        created_at: Timestamp,
+    ) -> Result<(), Error> {
         if self.rows.state.is_none() {
-            let state = State {
-                state_type: StateType::Scheduled,
-                name: "Scheduled",
-                message: None,
-                since: created_at,
-            };
-            put_state(writing, self.commit.run, (THE_RUN, -1), 0, &state)?;
-            let mut update = writing
-                .sql
-                .prepare_cached("UPDATE flow_runs SET states = 1 WHERE id = ?")?;
-            update.execute([blob(&self.commit.run.0)])?;
+            update_run(writing, self.commit.run, &scheduled(created_at), &before)?;
+            self.apply(writing)?;
+        } else {
+            self.apply_to(writing, &before)?;
         }
-        self.apply(writing)?;
         Ok(())
     }
 
@@ -195,7 +196,9 @@ fn next_seq(writing: &Writing<'_>, run: FlowRunId) -> Result<u64, Error> {
 }
 
 /// The row before the change: history gets a row only when type or name of the state change.
-struct RunBefore {
+pub(super) struct RunBefore {
+    /// The definition of a run that was only planned.
+    definition: Option<String>,
     origin: i64,
     /// Start and end.
     times: [Option<i64>; 2],
@@ -207,6 +210,28 @@ struct RunBefore {
 }
 
 impl RunBefore {
+    /// Of a row that was just inserted.
+    pub(super) fn new(origin: i64) -> Self {
+        Self {
+            definition: None,
+            origin,
+            times: [None; 2],
+            states: 0,
+            word: "SCHEDULED".to_owned(),
+            name: "Scheduled".to_owned(),
+            message: None,
+            reason: None,
+        }
+    }
+
+    /// Of a run that was planned, with the definition that it runs by.
+    pub(super) fn planned(origin: i64, definition: String) -> Self {
+        Self {
+            definition: Some(definition),
+            ..Self::new(origin)
+        }
+    }
+
     fn read(writing: &Writing<'_>, run: FlowRunId) -> Result<Self, Error> {
         let mut select = writing.sql.prepare_cached(
             "SELECT states, state_type, state_name, state_message, reason, origin, start_time, end_time \
@@ -215,6 +240,7 @@ impl RunBefore {
         select
             .query_row([blob(&run.0)], |row| {
                 Ok(Self {
+                    definition: None,
                     states: row.get(0)?,
                     word: row.get(1)?,
                     name: row.get(2)?,
@@ -243,6 +269,24 @@ impl RunBefore {
                 .flatten(),
             new: self.states == 0,
         })
+    }
+}
+
+fn scheduled(since: Timestamp) -> RunState {
+    RunState {
+        state: State {
+            state_type: StateType::Scheduled,
+            name: "Scheduled",
+            message: None,
+            since,
+        },
+        expected_start: None,
+        start_time: None,
+        end_time: None,
+        total_run_time_ms: 0,
+        run_count: 0,
+        starts_again: None,
+        reason: None,
     }
 }
 
@@ -291,6 +335,10 @@ fn update_run(
             set.push_str(column);
             values.push(now);
         }
+    }
+    if let Some(definition) = &before.definition {
+        set.push_str(", planned = 0, definition = ?");
+        values.push(definition);
     }
     if let Some(expected) = &expected {
         set.push_str(", expected_start = ?");

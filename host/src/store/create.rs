@@ -7,11 +7,12 @@ use uuid::Uuid;
 use crate::failpoint::{self, Point};
 
 use super::changes::Changed;
-use super::commit::{Prepared, to_json};
+use super::commit::{Prepared, RunBefore, to_json};
 use super::model::{Created, NewRun, Planned};
 use super::rows::{blob, item};
 use super::tallies::Of;
 use super::writer::Writing;
+use super::promote::{self, Standing};
 use super::{Error, deployments, origins, planned, retention};
 
 /// Decides inside the transaction whether the run exists already.
@@ -27,11 +28,11 @@ pub(super) fn create(
     if let Some(existing) = by_key(writing, run)? {
         return Ok(Created::Existing(existing));
     }
-    insert(writing, run, false).map_err(|source| match source.sqlite_error_code() {
+    let origin = insert(writing, run, false).map_err(|source| match source.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => Error::RunExists(run.id),
         _ => source.into(),
     })?;
-    first.apply_first(writing, run.created_at)?;
+    first.apply_first(writing, RunBefore::new(origin), run.created_at)?;
     Ok(Created::New)
 }
 
@@ -55,8 +56,8 @@ fn create_planned(
     planned: Planned,
     first: &Prepared,
 ) -> Result<Created, Error> {
-    let known = planned::is_planned(writing.sql, run.id.0)?;
-    if known == Some(false) {
+    let known = Standing::read(writing.sql, run.id)?;
+    if known.as_ref().is_some_and(|row| !row.planned) {
         if let Some(progress) = planned.progress {
             planned::handled(writing, schedule, progress)?;
         }
@@ -75,68 +76,28 @@ fn create_planned(
         }
         return Ok(Created::Skipped);
     }
-    let made = match known {
-        Some(_) => promote(writing, run),
-        None => insert(writing, run, false),
-    };
-    let existing = match made {
-        Err(source) if source.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-            // Somebody has used the key of this instant for a run of their own.
-            Some(by_key(writing, run)?.ok_or(source)?)
-        }
-        other => other.map(|()| None)?,
+    let made = match &known {
+        Some(row) => promote::promote(writing, run, row),
+        None => insert(writing, run, false).map(RunBefore::new),
     };
     if let Some(progress) = planned.progress {
         planned::handled(writing, schedule, progress)?;
     }
-    if let Some(existing) = existing {
-        return Ok(Created::Existing(existing));
-    }
-    first.apply_first(writing, run.created_at)?;
+    let before = match made {
+        Err(source) if source.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            // Somebody has used the key of this instant for a run of their own.
+            let existing = by_key(writing, run)?.ok_or(source)?;
+            return Ok(Created::Existing(existing));
+        }
+        other => other?,
+    };
+    first.apply_first(writing, before, run.created_at)?;
     failpoint::reach(Point::PlannedRun);
     Ok(Created::New)
 }
 
-/// A planned run becomes one: with what the definitions say now, not when it was planned.
-fn promote(writing: &mut Writing<'_>, run: &NewRun) -> rusqlite::Result<()> {
-    move_to_origin(writing, run)?;
-    let mut update = writing
-        .sql
-        .prepare_cached("UPDATE flow_runs SET planned = 0, definition = ?, tags = ?, work_queue = ? WHERE id = ?")?;
-    update.execute(params![
-        run.definition,
-        to_json(&run.tags),
-        run.work_queue,
-        blob(&run.id.0)
-    ])?;
-    // What has indexes is written only where it differs.
-    let mut moved = writing.sql.prepare_cached(
-        "UPDATE flow_runs SET flow_name = :flow_name, deployment_name = :deployment_name, work_pool = :work_pool, \
-         idempotency_key = :idempotency_key, expected_start = :expected_start WHERE id = :id AND \
-         (flow_name IS NOT :flow_name OR deployment_name IS NOT :deployment_name OR work_pool IS NOT :work_pool \
-         OR idempotency_key IS NOT :idempotency_key OR expected_start IS NOT :expected_start)",
-    )?;
-    moved.execute(named_params! {
-        ":id": blob(&run.id.0),
-        ":flow_name": run.flow_name,
-        ":deployment_name": run.deployment_name,
-        ":work_pool": run.work_pool,
-        ":idempotency_key": run.idempotency_key,
-        ":expected_start": run.expected_start.0,
-    })?;
-    let mut inputs = writing
-        .sql
-        .prepare_cached("UPDATE run_inputs SET parameters = ?, created_by = ?, labels = ? WHERE run_id = ?")?;
-    inputs.execute(params![
-        run.parameters.as_str(),
-        run.created_by.as_ref().map(Json::as_str),
-        run.labels.as_str(),
-        blob(&run.id.0)
-    ])?;
-    Ok(())
-}
-
-pub(super) fn insert(writing: &mut Writing<'_>, run: &NewRun, planned: bool) -> rusqlite::Result<()> {
+/// The number of its origin.
+pub(super) fn insert(writing: &mut Writing<'_>, run: &NewRun, planned: bool) -> rusqlite::Result<i64> {
     let parent = run.parent.as_ref();
     let origin = origins::of(writing.sql, run)?;
     let mut put = writing.sql.prepare_cached(
@@ -184,30 +145,7 @@ pub(super) fn insert(writing: &mut Writing<'_>, run: &NewRun, planned: bool) -> 
         run.created_by.as_ref().map(Json::as_str),
         run.labels.as_str()
     ])?;
-    Ok(())
-}
-
-fn move_to_origin(writing: &mut Writing<'_>, run: &NewRun) -> rusqlite::Result<()> {
-    let mut select = writing
-        .sql
-        .prepare_cached("SELECT origin, tags, state_type, state_name FROM flow_runs WHERE id = ?")?;
-    let (before, tags, state_type, name): (i64, String, String, String) = select
-        .query_row([blob(&run.id.0)], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })?;
-    let origin = origins::of(writing.sql, run)?;
-    if origin != before {
-        let mut update = writing
-            .sql
-            .prepare_cached("UPDATE flow_runs SET origin = ? WHERE id = ?")?;
-        update.execute(params![origin, blob(&run.id.0)])?;
-        writing.tallies.add(Of::FlowRuns, before, (&state_type, &name), -1);
-        writing.tallies.add(Of::FlowRuns, origin, (&state_type, &name), 1);
-    }
-    if tags != to_json(&run.tags) {
-        set_tags(writing, run.id, &run.tags)?;
-    }
-    Ok(())
+    Ok(origin)
 }
 
 /// Instead of what the run had.
