@@ -32,7 +32,7 @@ pub(super) struct Archive {
     unneeded: Mutex<BTreeSet<String>>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Index {
     /// File → the build that it last held and that was good.
     files: BTreeMap<String, File>,
@@ -40,7 +40,7 @@ struct Index {
     history: BTreeMap<String, Vec<String>>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct File {
     digest: String,
     /// How it looked when the digest was taken.
@@ -93,6 +93,7 @@ impl Archive {
     /// Takes down what serves now. Of files that `stays` says no to, nothing is remembered.
     pub(super) fn note(&self, registry: &Registry, prints: &HashMap<PathBuf, String>, stays: impl Fn(&Path) -> bool) {
         let mut index = self.index();
+        let before = index.clone();
         index.files.retain(|path, _| stays(Path::new(path)));
         for file in registry.files() {
             let path = file.path.to_string_lossy().into_owned();
@@ -111,6 +112,9 @@ impl Archive {
                 let over = history.len().saturating_sub(HISTORY);
                 history.drain(..over);
             }
+        }
+        if *index == before {
+            return;
         }
         let text = serde_json::to_vec_pretty(&*index);
         drop(index);

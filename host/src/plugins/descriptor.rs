@@ -1,6 +1,7 @@
 //! What a component says of itself, checked: nothing in it is taken on trust.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use grepx_engine::Json;
 use jsonschema::{PatternOptions, Validator};
@@ -31,13 +32,45 @@ pub(super) struct Described {
     pub(super) summary: String,
     pub(super) input_schema: Json,
     pub(super) output_schema: Json,
-    pub(super) input: Validator,
+    pub(super) input: Judge,
     pub(super) capabilities: Vec<Capability>,
     pub(super) state_versions: Option<(u32, u32)>,
     pub(super) meta: grepx_engine::Meta,
 }
 
-pub(super) fn check_all(file: &Path, role: Role, found: Vec<Descriptor>) -> Result<Vec<Described>, Problem> {
+/// Where a descriptor comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The component has just said it.
+    Component,
+    /// This host has kept it after it was found to be in order.
+    Kept,
+}
+
+/// Judges inputs by a schema. A start makes none for what it has kept: most of its time would go
+/// into that.
+pub(super) struct Judge {
+    schema: Json,
+    validator: OnceLock<Result<Validator, String>>,
+}
+
+impl Judge {
+    /// One line for each fault, with a JSON pointer.
+    pub(super) fn judge(&self, input: &Value) -> Result<(), Vec<String>> {
+        let made = self.validator.get_or_init(|| validator(&self.schema.to_value()));
+        match made {
+            Ok(validator) => validate(validator, input),
+            Err(reason) => Err(vec![format!("the kind's input-schema {reason}")]),
+        }
+    }
+}
+
+pub(super) fn check_all(
+    file: &Path,
+    role: Role,
+    found: Vec<Descriptor>,
+    origin: Origin,
+) -> Result<Vec<Described>, Problem> {
     let problem = |reason: String| Problem::new(file, reason, TELL_AUTHOR);
     match found.len() {
         0 => return Err(problem("describes no kind".to_owned())),
@@ -52,7 +85,7 @@ pub(super) fn check_all(file: &Path, role: Role, found: Vec<Descriptor>) -> Resu
     }
     let mut checked: Vec<Described> = Vec::with_capacity(found.len());
     for descriptor in found {
-        let described = check(file, role, descriptor)?;
+        let described = check(file, role, descriptor, origin)?;
         if checked.iter().any(|other| other.kind == described.kind) {
             return Err(problem(format!("describes the kind `{}` twice", described.kind)));
         }
@@ -61,7 +94,7 @@ pub(super) fn check_all(file: &Path, role: Role, found: Vec<Descriptor>) -> Resu
     Ok(checked)
 }
 
-fn check(file: &Path, role: Role, descriptor: Descriptor) -> Result<Described, Problem> {
+fn check(file: &Path, role: Role, descriptor: Descriptor, origin: Origin) -> Result<Described, Problem> {
     let kind = descriptor.kind;
     let problem = |reason: String| Problem::new(file, format!("kind `{}`: {reason}", shorten(&kind)), TELL_AUTHOR);
     if !is_kind(&kind) {
@@ -77,8 +110,8 @@ fn check(file: &Path, role: Role, descriptor: Descriptor) -> Result<Described, P
             )));
         }
     }
-    let (input_schema, input) = schema(descriptor.input_schema).map_err(|e| problem(format!("input-schema {e}")))?;
-    let (output_schema, _) = schema(descriptor.output_schema).map_err(|e| problem(format!("output-schema {e}")))?;
+    let input = schema(descriptor.input_schema, origin).map_err(|e| problem(format!("input-schema {e}")))?;
+    let output = schema(descriptor.output_schema, origin).map_err(|e| problem(format!("output-schema {e}")))?;
     let capabilities = descriptor.capabilities.iter().map(|text| text.parse());
     let capabilities = capabilities.collect::<Result<Vec<Capability>, _>>().map_err(|e| {
         Problem::new(
@@ -99,8 +132,8 @@ fn check(file: &Path, role: Role, descriptor: Descriptor) -> Result<Described, P
     Ok(Described {
         version: descriptor.version,
         summary: descriptor.summary,
-        input_schema,
-        output_schema,
+        input_schema: input.schema.clone(),
+        output_schema: output.schema,
         input,
         capabilities,
         state_versions: descriptor.state_versions,
@@ -115,11 +148,20 @@ fn is_kind(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:".contains(c))
 }
 
-fn schema(bytes: Vec<u8>) -> Result<(Json, Validator), String> {
+fn schema(bytes: Vec<u8>, origin: Origin) -> Result<Judge, String> {
     if bytes.len() > SCHEMA_BYTES_MAX {
         return Err(format!("has {} bytes, the limit is {SCHEMA_BYTES_MAX}", bytes.len()));
     }
-    let value: Value = serde_json::from_slice(&bytes).map_err(|e| format!("is not JSON: {e}"))?;
+    let text = String::from_utf8(bytes).map_err(|e| format!("is not JSON: {e}"))?;
+    let schema = Json::parse(text).map_err(|e| format!("is not JSON: {e}"))?;
+    let validator = match origin {
+        Origin::Component => OnceLock::from(Ok(validator(&schema.to_value())?)),
+        Origin::Kept => OnceLock::new(),
+    };
+    Ok(Judge { schema, validator })
+}
+
+fn validator(schema: &Value) -> Result<Validator, String> {
     // Linear-time patterns: a backtracking one from a plugin could hold the host for hours.
     let options = jsonschema::options()
         .with_pattern_options(
@@ -128,14 +170,12 @@ fn schema(bytes: Vec<u8>) -> Result<(Json, Validator), String> {
                 .dfa_size_limit(PATTERN_BYTES_MAX),
         )
         .should_validate_formats(true);
-    let validator = options
-        .build(&value)
-        .map_err(|e| format!("is not a JSON Schema: {}", shorten(&e.to_string())))?;
-    Ok((Json::from(&value), validator))
+    options
+        .build(schema)
+        .map_err(|e| format!("is not a JSON Schema: {}", shorten(&e.to_string())))
 }
 
-/// What is wrong with `input`, one line each, with a JSON pointer.
-pub(super) fn validate(validator: &Validator, input: &Value) -> Result<(), Vec<String>> {
+fn validate(validator: &Validator, input: &Value) -> Result<(), Vec<String>> {
     let mut errors = validator.iter_errors(input);
     let mut messages: Vec<String> = errors
         .by_ref()

@@ -11,13 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use jsonschema::Validator;
 use serde_json::Value;
 
 use super::call::kept::Kept;
 use super::capability::Capability;
 use super::counters::{Counters, Counts};
-use super::descriptor;
+use super::descriptor::Judge;
 use super::failure::Problem;
 use super::guest::Rights;
 use super::types::{FileInfo, KindInfo};
@@ -46,7 +45,7 @@ pub struct Kind {
     pub(super) settings: Vec<u8>,
     pub(super) counters: Arc<Counters>,
     pub(super) rights: Rights,
-    pub(super) input: Validator,
+    pub(super) input: Judge,
     pub(super) kept: Kept,
 }
 
@@ -143,7 +142,7 @@ impl Registry {
     /// One line for each fault, with a JSON pointer; or that the kind is unknown.
     pub fn validate(&self, kind: &str, input: &Value) -> Result<(), Vec<String>> {
         match self.kinds.get(kind) {
-            Some(kind) => descriptor::validate(&kind.input, input),
+            Some(kind) => kind.input.judge(input),
             None => Err(vec![format!("no plugin serves the kind `{kind}`")]),
         }
     }
@@ -235,7 +234,7 @@ impl Kind {
     /// # Errors
     /// One line for each fault, with a JSON pointer.
     pub fn validate(&self, input: &Value) -> Result<(), Vec<String>> {
-        descriptor::validate(&self.input, input)
+        self.input.judge(input)
     }
 
     /// What it may use of what it does not have to name: for display.

@@ -19,7 +19,7 @@ use super::call::kept::Kept;
 use super::call::{Call, call};
 use super::capability::Capability;
 use super::counters::Counters;
-use super::descriptor::{self, Described};
+use super::descriptor::{self, Described, Origin};
 use super::failure::Problem;
 use super::grants::Grants;
 use super::guest::{Guest, Rights, World};
@@ -145,7 +145,7 @@ async fn examine(shared: &Arc<Shared>, source: &Source) -> Result<(FileInfo, Pro
         Some(described) => described,
         None => {
             let found = describe(shared, path, &program).await?;
-            let described = descriptor::check_all(path, program.role(), found.clone())?;
+            let described = descriptor::check_all(path, program.role(), found.clone(), Origin::Component)?;
             let (shared, digest) = (Arc::clone(shared), source.digest);
             let keep = move || shared.cache.save_description(&shared.runtime.engine, &digest, &found);
             blocking(path, keep).await?;
@@ -192,7 +192,7 @@ fn prepare(shared: &Shared, path: &Path, bytes: Option<&Arc<Vec<u8>>>, digest: &
         .from_cache
         .then(|| shared.cache.description(&shared.runtime.engine, digest))
         .flatten();
-    let described = known.and_then(|known| descriptor::check_all(path, program.role(), known).ok());
+    let described = known.and_then(|known| descriptor::check_all(path, program.role(), known, Origin::Kept).ok());
     Ok(Prepared {
         described,
         program,

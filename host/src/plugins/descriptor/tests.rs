@@ -16,7 +16,7 @@ fn descriptor(kind: &str) -> Descriptor {
 }
 
 fn reason(role: Role, found: Vec<Descriptor>) -> String {
-    match check_all(Path::new("a.wasm"), role, found) {
+    match check_all(Path::new("a.wasm"), role, found, Origin::Component) {
         Ok(_) => panic!("accepted"),
         Err(problem) => problem.to_string(),
     }
@@ -57,16 +57,17 @@ fn a_wrong_descriptor_is_named_with_its_fault() {
 
 #[test]
 fn input_is_judged_with_pointers_and_a_bound() {
-    let described =
-        check_all(Path::new("a.wasm"), Role::Activity, vec![descriptor("a")]).unwrap_or_else(|p| panic!("{p}"));
-    let validator = &described[0].input;
-    assert_eq!(validate(validator, &json!({"n": 1})), Ok(()));
-    let messages = validate(validator, &json!({"n": "x", "tags": ["a", 2]})).expect_err("wrong");
-    assert_eq!(messages.len(), 2);
-    assert!(messages.iter().any(|m| m.starts_with("/n: ")), "{messages:?}");
-    assert!(messages.iter().any(|m| m.starts_with("/tags/1: ")), "{messages:?}");
-    let messages = validate(validator, &json!([])).expect_err("wrong");
-    assert!(messages[0].starts_with("the input: "), "{messages:?}");
-    let many = validate(validator, &json!({"n": 1, "tags": vec![0; 1000]})).expect_err("wrong");
-    assert_eq!(many.len(), MESSAGES_MAX + 1);
+    for origin in [Origin::Component, Origin::Kept] {
+        let described = check_all(Path::new("a.wasm"), Role::Activity, vec![descriptor("a")], origin);
+        let input = &described.unwrap_or_else(|p| panic!("{p}"))[0].input;
+        assert_eq!(input.judge(&json!({"n": 1})), Ok(()));
+        let messages = input.judge(&json!({"n": "x", "tags": ["a", 2]})).expect_err("wrong");
+        assert_eq!(messages.len(), 2);
+        assert!(messages.iter().any(|m| m.starts_with("/n: ")), "{messages:?}");
+        assert!(messages.iter().any(|m| m.starts_with("/tags/1: ")), "{messages:?}");
+        let messages = input.judge(&json!([])).expect_err("wrong");
+        assert!(messages[0].starts_with("the input: "), "{messages:?}");
+        let many = input.judge(&json!({"n": 1, "tags": vec![0; 1000]})).expect_err("wrong");
+        assert_eq!(many.len(), MESSAGES_MAX + 1);
+    }
 }
