@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// Also SQLite's, whose calls it takes over: the writer and the shards allocate all the time, on
+/// every core.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     grepx_host::cli::parse_and_run()
 }
