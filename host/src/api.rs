@@ -44,6 +44,7 @@ mod sockets;
 mod states;
 mod tag_limits;
 mod task_runs;
+mod texts;
 mod upkeep;
 mod wire;
 mod work_pools;
