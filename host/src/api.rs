@@ -39,6 +39,7 @@ mod plugins;
 mod prefect_events;
 mod schedules;
 mod set_state;
+mod shown;
 mod signal;
 mod sockets;
 mod states;
