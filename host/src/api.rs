@@ -57,7 +57,7 @@ use arc_swap::ArcSwap;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::routing::{delete, get, post};
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 
 use crate::broker::Broker;
 use crate::config::Settings;
@@ -78,6 +78,7 @@ pub(crate) use keys::{check_name as check_key_name, shown as show_key};
 pub use listen::{Patience, serve};
 pub(crate) use plan::describe_run_plan;
 pub(crate) use plugins::everything as describe_plugins;
+use sockets::Purpose;
 pub(crate) use upkeep::{described as describe_collected, space as describe_space};
 
 /// Our own version.
@@ -193,12 +194,12 @@ fn admin_routes(file_bytes_max: usize) -> Router<ApiState> {
         .route("/csrf-token", get(admin::csrf_token))
         .route("/admin/settings", get(absent::settings))
         .route("/events", get(events::stream))
-        .route("/events/out", get(sockets::events_out))
-        .route("/events/in", get(sockets::events_in))
+        .route("/events/out", get(sockets::open).layer(Extension(Purpose::EventsOut)))
+        .route("/events/in", get(sockets::open).layer(Extension(Purpose::EventsIn)))
         .route("/events/filter", post(prefect_events::kept::filter))
         .route("/events/filter/next", get(prefect_events::kept::next))
         .route("/events/count-by/{countable}", post(prefect_events::count::count))
-        .route("/logs/out", get(sockets::logs_out))
+        .route("/logs/out", get(sockets::open).layer(Extension(Purpose::LogsOut)))
         .route("/runs/{id}/stream", get(events::run_stream))
         .route("/connections", get(admin::connections))
         .route("/store", get(upkeep::read))
