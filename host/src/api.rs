@@ -46,6 +46,7 @@ mod states;
 mod tag_limits;
 mod task_runs;
 mod texts;
+mod traffic;
 mod upkeep;
 mod wire;
 mod work_pools;
@@ -79,6 +80,7 @@ pub use listen::{Patience, serve};
 pub(crate) use plan::describe_run_plan;
 pub(crate) use plugins::everything as describe_plugins;
 use sockets::Purpose;
+pub use traffic::Traffic;
 pub(crate) use upkeep::{described as describe_collected, space as describe_space};
 
 /// Our own version.
@@ -101,6 +103,7 @@ pub struct ApiState {
     readiness: Arc<ArcSwap<Readiness>>,
     events: Bus,
     streams: events::Streams,
+    traffic: Traffic,
 }
 
 /// Whether flow runs are made and go on.
@@ -135,6 +138,7 @@ impl ApiState {
             readiness: Arc::new(ArcSwap::from_pointee(Readiness::Ready)),
             events: Bus::new(Limits::default(), crate::clock::now()),
             streams,
+            traffic: Traffic::default(),
         }
     }
 
@@ -150,6 +154,12 @@ impl ApiState {
         Self { events, ..self }
     }
 
+    /// What whoever listens counts connections with.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.traffic.clone()
+    }
+
     /// What `/ready` says from now on, in every clone.
     pub fn set_readiness(&self, readiness: Readiness) {
         self.readiness.store(Arc::new(readiness));
@@ -159,7 +169,7 @@ impl ApiState {
 /// All routes. Tests call it without a socket.
 pub fn router(state: ApiState) -> Router {
     let body_bytes_max = state.settings.limits.request_bytes;
-    let door = state.door.clone();
+    let (door, traffic) = (state.door.clone(), state.traffic());
     let api = Router::new()
         .merge(admin_routes(state.settings.plugins.file_bytes))
         .merge(definition_routes())
@@ -178,6 +188,7 @@ pub fn router(state: ApiState) -> Router {
         .layer(middleware::map_response(error::in_shape))
         .layer(middleware::from_fn_with_state(door, door::enter))
         .layer(middleware::map_response(admin::name_version))
+        .layer(middleware::from_fn_with_state(traffic, traffic::count))
         .with_state(state)
 }
 
