@@ -36,6 +36,7 @@ mod openapi;
 mod page;
 mod plan;
 mod plugins;
+mod pool_slots;
 mod prefect_events;
 mod schedules;
 mod set_state;
@@ -323,6 +324,7 @@ fn work_pool_routes() -> Router<ApiState> {
             "/work_pools/{name}/get_scheduled_flow_runs",
             post(schedules::scheduled_of_pool),
         )
+        .route("/work_pools/{name}/concurrency_status", post(pool_slots::read))
         .route("/work_pools/{name}/workers/filter", post(absent::no_rows))
         .route("/work_pools/{name}/queues/filter", post(work_queues::filter))
         .route(
