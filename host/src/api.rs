@@ -36,14 +36,18 @@ mod openapi;
 mod page;
 mod plan;
 mod plugins;
+mod pool_slots;
 mod prefect_events;
 mod schedules;
 mod set_state;
+mod shown;
 mod signal;
 mod sockets;
 mod states;
 mod tag_limits;
 mod task_runs;
+mod texts;
+mod traffic;
 mod upkeep;
 mod wire;
 mod work_pools;
@@ -55,7 +59,7 @@ use arc_swap::ArcSwap;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::routing::{delete, get, post};
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 
 use crate::broker::Broker;
 use crate::config::Settings;
@@ -76,6 +80,8 @@ pub(crate) use keys::{check_name as check_key_name, shown as show_key};
 pub use listen::{Patience, serve};
 pub(crate) use plan::describe_run_plan;
 pub(crate) use plugins::everything as describe_plugins;
+use sockets::Purpose;
+pub use traffic::Traffic;
 pub(crate) use upkeep::{described as describe_collected, space as describe_space};
 
 /// Our own version.
@@ -98,6 +104,7 @@ pub struct ApiState {
     readiness: Arc<ArcSwap<Readiness>>,
     events: Bus,
     streams: events::Streams,
+    traffic: Traffic,
 }
 
 /// Whether flow runs are made and go on.
@@ -132,6 +139,7 @@ impl ApiState {
             readiness: Arc::new(ArcSwap::from_pointee(Readiness::Ready)),
             events: Bus::new(Limits::default(), crate::clock::now()),
             streams,
+            traffic: Traffic::default(),
         }
     }
 
@@ -147,6 +155,12 @@ impl ApiState {
         Self { events, ..self }
     }
 
+    /// What whoever listens counts connections with.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.traffic.clone()
+    }
+
     /// What `/ready` says from now on, in every clone.
     pub fn set_readiness(&self, readiness: Readiness) {
         self.readiness.store(Arc::new(readiness));
@@ -156,7 +170,7 @@ impl ApiState {
 /// All routes. Tests call it without a socket.
 pub fn router(state: ApiState) -> Router {
     let body_bytes_max = state.settings.limits.request_bytes;
-    let door = state.door.clone();
+    let (door, traffic) = (state.door.clone(), state.traffic());
     let api = Router::new()
         .merge(admin_routes(state.settings.plugins.file_bytes))
         .merge(definition_routes())
@@ -175,6 +189,7 @@ pub fn router(state: ApiState) -> Router {
         .layer(middleware::map_response(error::in_shape))
         .layer(middleware::from_fn_with_state(door, door::enter))
         .layer(middleware::map_response(admin::name_version))
+        .layer(middleware::from_fn_with_state(traffic, traffic::count))
         .with_state(state)
 }
 
@@ -191,12 +206,12 @@ fn admin_routes(file_bytes_max: usize) -> Router<ApiState> {
         .route("/csrf-token", get(admin::csrf_token))
         .route("/admin/settings", get(absent::settings))
         .route("/events", get(events::stream))
-        .route("/events/out", get(sockets::events_out))
-        .route("/events/in", get(sockets::events_in))
+        .route("/events/out", get(sockets::open).layer(Extension(Purpose::EventsOut)))
+        .route("/events/in", get(sockets::open).layer(Extension(Purpose::EventsIn)))
         .route("/events/filter", post(prefect_events::kept::filter))
         .route("/events/filter/next", get(prefect_events::kept::next))
         .route("/events/count-by/{countable}", post(prefect_events::count::count))
-        .route("/logs/out", get(sockets::logs_out))
+        .route("/logs/out", get(sockets::open).layer(Extension(Purpose::LogsOut)))
         .route("/runs/{id}/stream", get(events::run_stream))
         .route("/connections", get(admin::connections))
         .route("/store", get(upkeep::read))
@@ -309,6 +324,7 @@ fn work_pool_routes() -> Router<ApiState> {
             "/work_pools/{name}/get_scheduled_flow_runs",
             post(schedules::scheduled_of_pool),
         )
+        .route("/work_pools/{name}/concurrency_status", post(pool_slots::read))
         .route("/work_pools/{name}/workers/filter", post(absent::no_rows))
         .route("/work_pools/{name}/queues/filter", post(work_queues::filter))
         .route(

@@ -105,9 +105,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     .with_hooks(hooks)
     .with_events(events.clone());
     let stop = shutdown::Stop::listen()?;
-    let router = api::router(state.clone());
-    let patience = Patience::from(&settings.server);
-    let serving = crate::task::spawn("http", api::serve(listener, router, patience, stop.asked()));
+    let (router, patience) = (api::router(state.clone()), Patience::from(&settings.server));
+    let serving = api::serve(listener, router, patience, state.traffic(), stop.asked());
+    let serving = crate::task::spawn("http", serving);
     tracing::info!(%address, "serving");
     supervisor::tell("READY=1");
     stop.asked().await;

@@ -76,7 +76,7 @@ pub use error::Error;
 pub use eyes::{Eyes, Moment};
 pub use figures::{Commits, Depth, Figures};
 pub use filter::{
-    Choice, FlowRunFilter, FlowRunSort, Join, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text,
+    Choice, Creator, FlowRunFilter, FlowRunSort, Join, LogFilter, Page, Period, Tags, TaskRunFilter, TaskRunSort, Text,
 };
 #[cfg(test)]
 pub use in_line::InLine;

@@ -24,6 +24,7 @@ fn work_pools_are_shown_paused_and_limited() {
     let waits = host.run("quick/quick_now", &json!({}));
     assert_eq!(host.flow_run(&waits)["reason"], "work pool narrow is paused");
     row(&stock.says(&["work-pool", "preview", "narrow"]), &[&waits]);
+    has(&stock.says(&["work-pool", "slots", "narrow"]), &["Work Pool: narrow"]);
 
     has(
         &stock.says(&["work-pool", "set-concurrency-limit", "narrow", "5"]),

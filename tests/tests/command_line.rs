@@ -7,16 +7,19 @@ use grepx_tests::{Host, Process, provided, wait_for};
 use serde_json::{Value, json};
 
 const FLOWS: &str = "prefect_work_pools: [{name: pool, concurrency_limit: 3}]
-prefect_flows: [{name: sums}, {name: sleepy}]
+prefect_flows: [{name: sums}, {name: sleepy}, {name: tidy}]
 prefect_tasks:
   - {name: each, flow_name: sums, task_kind: transform, for_each: params.numbers, inputs: {n: item}, task_config: {program: '.n * 2'}}
   - {name: sum, flow_name: sums, task_kind: transform, depends_on: [each], inputs: {all: results.each, factor: params.factor},
      task_config: {program: '(.all | add) * .factor'}, timeout_seconds: 30, retry_config: {max_retries: 2, retry_delay_seconds: 1}}
   - {name: never, flow_name: sums, task_kind: noop, run_if: params.factor > 100}
   - {name: nap, flow_name: sleepy, task_kind: sleep, task_kwargs: {seconds: 3600}}
+  - {name: work, flow_name: tidy, task_kind: sleep, task_kwargs: {seconds: 3600}}
+  - {name: sweep, flow_name: tidy, task_kind: sleep, task_kwargs: {seconds: 3600}, depends_on: [work], trigger_rule: always}
 prefect_deployments:
   - {name: sums_now, flow_name: sums, work_pool_name: pool, parameters: {numbers: [1, 2, 3], factor: 10}}
   - {name: sleepy_now, flow_name: sleepy, work_pool_name: pool}
+  - {name: tidy_now, flow_name: tidy, work_pool_name: pool}
 ";
 
 fn task<'a>(plan: &'a Value, name: &str) -> &'a Value {
@@ -250,6 +253,38 @@ fn a_host_that_is_started_again_is_watched_on() {
     assert_eq!(cancelled.code, 0, "{cancelled:?}");
     assert_eq!(status.code(), Some(1), "{}", watching.output());
     assert!(watching.output().contains("Cancelled"), "{}", watching.output());
+}
+
+#[test]
+fn a_clean_up_that_does_not_end_is_ended_by_force() {
+    let host = Host::with(FLOWS).start();
+    for by_name in [false, true] {
+        let run = host.run("tidy/tidy_now", &json!({}));
+        let _ = host.wait_task(&run, "work", |task| task["state"]["type"] == "RUNNING");
+        let _ = host.cli(&["flow-run", "cancel", &run]).success();
+        let _ = host.wait_task(&run, "sweep", |task| task["state"]["type"] == "RUNNING");
+        let again = host.cli(&["flow-run", "cancel", &run]).success();
+        assert!(again.out.contains("is Cancelling"), "{}", again.out);
+        let forced = match by_name {
+            false => host.cli(&["flow-run", "cancel", "--force", &run]),
+            true => host.cli(&[
+                "flow-run",
+                "cancel",
+                "--force",
+                "--deployment",
+                "tidy/tidy_now",
+                "--yes",
+            ]),
+        };
+        let _ = forced.success();
+        assert_eq!(host.wait(&run)["state"]["type"], "CANCELLED");
+    }
+    let nobody = host.cli(&["flow-run", "cancel", "--deployment", "tidy/tidy_not", "--yes"]);
+    assert!(
+        nobody.err.contains("tidy_now"),
+        "the nearest name is told: {}",
+        nobody.err
+    );
 }
 
 #[test]

@@ -104,6 +104,10 @@ pub(super) async fn ui_settings(State(state): State<ApiState>) -> Json<Value> {
         "csrf_enabled": false,
         "auth": null,
         "flags": [],
+        "default_ui": "v2",
+        "available_uis": [],
+        "v1_base_url": "/",
+        "v2_base_url": "/v2",
     }))
 }
 

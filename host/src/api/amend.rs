@@ -6,16 +6,13 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::ApiState;
-use super::body::{Body, Fields};
-use super::create::{TAGS_MAX, short};
+use super::body::Body;
 use super::error::Error;
 use super::flow_runs;
+use super::texts::{check_labels, short, tags};
 use crate::store::Amendment;
 
 const SETTLED: &str = "this is settled when a flow run is made: only its name, tags and labels may change";
-/// Labels of one request, and bytes of one.
-const LABELS_MAX: usize = 100;
-const LABEL_BYTES_MAX: usize = 4_096;
 
 /// Null means unchanged. What only Prefect's own runners report about themselves is passed over.
 pub(super) async fn update(
@@ -55,17 +52,7 @@ pub(super) async fn label(
             "labels are an object of texts, numbers and booleans".into(),
         ));
     };
-    if labels.len() > LABELS_MAX {
-        return Err(Error::Invalid(format!("at most {LABELS_MAX} labels")));
-    }
-    for (name, value) in &labels {
-        if value.is_object() || value.is_array() || value.is_null() {
-            return Err(Error::Invalid(format!("label {name:?} is no text, number or boolean")));
-        }
-        if name.len() + value.to_string().len() > LABEL_BYTES_MAX {
-            return Err(Error::Invalid(format!("a label has at most {LABEL_BYTES_MAX} bytes")));
-        }
-    }
+    check_labels(&labels).map_err(Error::Invalid)?;
     let amendment = Amendment {
         labels,
         ..Amendment::default()
@@ -79,12 +66,4 @@ async fn amend(state: &ApiState, run: grepx_engine::FlowRunId, amendment: Amendm
     } else {
         Err(flow_runs::not_found())
     }
-}
-
-fn tags(fields: &mut Fields<'_>) -> Option<Vec<String>> {
-    let tags: Vec<String> = fields.value("tags")?;
-    if tags.len() > TAGS_MAX {
-        fields.fault(Some("tags"), "too_long", &format!("at most {TAGS_MAX} tags"));
-    }
-    Some(tags)
 }

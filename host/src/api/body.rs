@@ -55,10 +55,8 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             faults: vec![json!({"type": "json_invalid", "loc": ["body"], "msg": not_json_because(&error)})],
             body: Value::String(String::from_utf8_lossy(&bytes).into_owned()),
         };
-        match serde_json::from_slice(&bytes).map_err(not_json)? {
-            Value::Null => Ok(Self(json!({}))),
-            body => Ok(Self(body)),
-        }
+        let body = serde_json::from_slice(&bytes).map_err(not_json)?;
+        Ok(Self::of(body))
     }
 }
 
@@ -88,8 +86,11 @@ pub(super) fn raw(bytes: Result<Bytes, BytesRejection>) -> Result<Bytes, Error> 
 
 impl Body {
     /// Of a message that did not come as a body.
-    pub(super) const fn of(value: Value) -> Self {
-        Self(value)
+    pub(super) fn of(value: Value) -> Self {
+        match value {
+            Value::Null => Self(json!({})),
+            value => Self(value),
+        }
     }
 
     /// As it came, whatever it is.

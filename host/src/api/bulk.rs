@@ -13,6 +13,7 @@ use super::body::{Body, Fields};
 use super::door::Noted;
 use super::error::Error;
 use super::filter::{Filters, uuid};
+use super::texts::bounded;
 use super::{ApiState, again, flow_runs, set_state};
 use crate::runner::Begin;
 use crate::store::{self, Choice, FlowRun, FlowRunFilter, FlowRunSort, Page};
@@ -54,7 +55,7 @@ impl Asked {
     /// The flow runs that are named, of the states that suit.
     async fn filter(self, state: &ApiState, suits: impl Fn(StateType) -> bool) -> Result<FlowRunFilter, Error> {
         let named = self.filters.flow_runs(state).await?;
-        if named == FlowRunFilter::default() && !self.every {
+        if named.asks_nothing() && !self.every {
             return Err(Error::Invalid(
                 "an empty filter means every flow run: name some, or say \"all\": true".into(),
             ));
@@ -81,26 +82,35 @@ impl Tally {
     fn take(&mut self, run: &FlowRun, outcome: Result<(), Error>) -> Result<(), Error> {
         match outcome {
             Ok(()) => self.done += 1,
+            Err(Error::Store(unreadable @ store::Error::Unreadable { .. })) => {
+                self.refuse(run, &crate::report::chain(&unreadable));
+            }
             // The server's trouble is not that of one flow run.
             Err(error @ (Error::Unavailable(_) | Error::Store(_) | Error::TooSlow(_))) if self.done == 0 => {
                 return Err(error);
             }
-            Err(error) => {
-                self.refused += 1;
-                if self.why.len() < NAMED_MAX {
-                    self.why
-                        .push(json!({"id": run.run.id, "name": run.run.name, "reason": error.to_string()}));
-                }
-            }
+            Err(error) => self.refuse(run, &error.to_string()),
         }
         Ok(())
+    }
+
+    fn refuse(&mut self, run: &FlowRun, why: &str) {
+        self.refused += 1;
+        if self.why.len() < NAMED_MAX {
+            self.why
+                .push(json!({"id": run.run.id, "name": run.run.name, "reason": why}));
+        }
     }
 }
 
 /// What is done to each.
 #[derive(Debug)]
 enum Action {
-    Cancel(Option<String>),
+    /// To CANCELLED, those that are cancelling too.
+    Cancel {
+        wanted: StateType,
+        reason: Option<String>,
+    },
     Retry(Begin),
     Delete,
 }
@@ -108,7 +118,7 @@ enum Action {
 impl Action {
     const fn word(&self) -> &'static str {
         match self {
-            Self::Cancel(_) => "cancel",
+            Self::Cancel { .. } => "cancel",
             Self::Retry(_) => "retry",
             Self::Delete => "delete",
         }
@@ -117,7 +127,9 @@ impl Action {
     /// Whether a flow run in this state can be asked for it.
     fn suits(&self, state: StateType) -> bool {
         match self {
-            Self::Cancel(_) => !state.is_terminal() && state != StateType::Cancelling,
+            Self::Cancel { wanted, .. } => {
+                !state.is_terminal() && (state != StateType::Cancelling || *wanted == StateType::Cancelled)
+            }
             Self::Retry(Begin::Failed) => state.is_terminal() && state != StateType::Completed,
             Self::Retry(_) | Self::Delete => state.is_terminal(),
         }
@@ -126,7 +138,7 @@ impl Action {
     async fn carry_out(&self, state: &ApiState, run: &FlowRun) -> Result<(), Error> {
         let id = run.run.id;
         match self {
-            Self::Cancel(reason) => set_state::cancel_run(state, run, reason.clone()).await,
+            Self::Cancel { wanted, reason } => set_state::cancel_run(state, run, *wanted, reason.clone()).await,
             Self::Retry(begin) => state
                 .runner
                 .retry(id, begin.clone(), None)
@@ -141,11 +153,17 @@ impl Action {
 }
 
 pub(super) async fn cancel(State(state): State<ApiState>, body: Body) -> Answer {
-    let (asked, reason) = body.read(|fields| {
-        let reason = fields.value("reason");
-        (Asked::read(fields, STEP_MAX), reason)
+    let (asked, action) = body.read(|fields| {
+        let reason = fields.parsed("reason", bounded);
+        let force: bool = fields.value("force").unwrap_or_default();
+        let wanted = if force {
+            StateType::Cancelled
+        } else {
+            StateType::Cancelling
+        };
+        (Asked::read(fields, STEP_MAX), Action::Cancel { wanted, reason })
     })?;
-    step(&state, asked, Action::Cancel(reason)).await
+    step(&state, asked, action).await
 }
 
 /// Where each begins anew is said as for one flow run.
@@ -162,10 +180,26 @@ pub(super) async fn delete(State(state): State<ApiState>, body: Body) -> Answer 
     step(&state, asked, Action::Delete).await
 }
 
+/// One that another of them has started is the other's to do again: asked for too, it would be done
+/// twice.
+fn without_children(filter: FlowRunFilter) -> FlowRunFilter {
+    let all = FlowRunFilter {
+        id_before: None,
+        ..filter.clone()
+    };
+    FlowRunFilter {
+        parent_outside: Some(Box::new(all)),
+        ..filter
+    }
+}
+
 /// `matched`: all of the filter that can be asked; `left`: those that this step has not come to.
 async fn step(state: &ApiState, asked: Asked, action: Action) -> Answer {
     let (page, dry_run) = (Page::first(asked.limit), asked.dry_run);
-    let filter = asked.filter(state, |state| action.suits(state)).await?;
+    let mut filter = Box::pin(asked.filter(state, |state| action.suits(state))).await?;
+    if matches!(action, Action::Retry(_)) {
+        filter = without_children(filter);
+    }
     let matched = state.store.count_flow_runs(filter.clone()).await?;
     let runs = state.store.flow_runs(filter, FlowRunSort::IdDesc, page).await?;
     let left = matched.saturating_sub(runs.len() as u64);
@@ -224,8 +258,15 @@ pub(super) async fn prefect_set_state(State(state): State<ApiState>, body: Body)
     let filter = asked.filter(&state, |_| true).await?;
     let mut results = Vec::new();
     for run in state.store.flow_runs(filter, FlowRunSort::IdDesc, page).await? {
-        let judged = set_state::judge(&state, &run, proposed.clone()).await?;
-        let (_, mut result) = set_state::described(&state, &run, judged).await?;
+        let result = async {
+            let judged = set_state::judge(&state, &run, proposed.clone()).await?;
+            set_state::described(&state, &run, judged).await
+        };
+        let (_, mut result) = match result.await {
+            // Deleted since it was listed.
+            Err(Error::NotFound(_)) => continue,
+            result => result?,
+        };
         result["flow_run_id"] = json!(run.run.id);
         results.push(result);
     }

@@ -7,13 +7,16 @@
 //! number in JSON holds it.
 //!
 //! The last events are kept in one ring for all ([`Limits`]). A subscriber is a place in that ring and
-//! has no queue of its own: nobody waits for a slow one and it takes no memory. Whoever comes too
-//! late for an event is told how many it has missed ([`Taken::Gap`]). A commit is put into the ring as
-//! it is, and becomes events only when somebody takes it; so nobody's listening costs nearly nothing.
+//! has no queue of its own: nobody waits for a slow one, and it holds a few commits at most. Whoever
+//! comes too late for an event is told how many it has missed ([`Taken::Gap`]). What clients send has
+//! a share of the ring and goes first. A commit is put into the
+//! ring as it is, and becomes events one by one, when somebody takes them ([`Reader`]); so nobody's
+//! listening costs nearly nothing.
 //!
 //! Absent on purpose: filters and shapes of events (the API's), a record on the disk (the run store
 //! has what happened), and events that are told before they are true.
 
+mod reader;
 mod ring;
 mod subscription;
 
@@ -26,6 +29,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{Changed, LogRow, Observer, RunChange, RunIdentity, Step, Switch, TaskRow};
+pub use reader::{Happened, Reader, Told};
 pub use ring::Entry;
 use ring::Ring;
 pub use subscription::{Gap, Subscription, Taken};
@@ -191,6 +195,12 @@ impl Bus {
     /// Resolves when the bus is closed.
     pub async fn closed(&self) {
         self.0.closed.cancelled().await;
+    }
+
+    /// Events that are kept, and about the memory that they take.
+    #[must_use]
+    pub fn kept(&self) -> Limits {
+        self.ring().kept()
     }
 
     /// Those that are open.

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::body::{Body, Fields};
-use super::create::short;
 use super::error::Error;
 use super::filter::uuid;
 use super::page::{Asked, cut};
+use super::texts::{bounded, short};
 use super::{ApiState, wire};
 use crate::clock;
 use crate::store::{ConcurrencyLimit, LimitChange, LimitKey, NewLease, SlotsAsked, SlotsGiven, TAG_PREFIX};
@@ -105,7 +105,7 @@ pub(super) async fn take_with_lease(State(state): State<ApiState>, body: Body) -
         let lease = NewLease {
             id,
             expires_at: clock::now().plus_ms(lease_ms(fields)),
-            holder: fields.value::<Value>("holder").map(|holder| holder.to_string()),
+            holder: holder(fields),
         };
         asked(fields, Some(lease))
     })?;
@@ -208,6 +208,14 @@ fn asked(fields: &mut Fields<'_>, lease: Option<NewLease>) -> SlotsAsked {
         fields.fault(Some("slots"), "greater_than", "Input should be greater than 0");
     }
     SlotsAsked { names, slots, lease }
+}
+
+/// Whatever the client says of itself.
+fn holder(fields: &mut Fields<'_>) -> Option<String> {
+    let holder = fields.value::<Value>("holder")?;
+    bounded(&holder.to_string())
+        .map_err(|wrong| fields.fault(Some("holder"), "value_error", &wrong))
+        .ok()
 }
 
 fn lease_ms(fields: &mut Fields<'_>) -> u64 {

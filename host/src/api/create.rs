@@ -10,12 +10,9 @@ use super::body::Body;
 use super::door::{Noted, Visitor};
 use super::error::Error;
 use super::filter::{instant, uuid};
+use super::texts::{check_labels, short, tags};
 use super::{ApiState, deployments, flow_runs};
 use crate::runner::{RunRequest, Triggered};
-
-/// Characters of a name or of an idempotency key.
-const TEXT_CHARS_MAX: usize = 1_000;
-pub(super) const TAGS_MAX: usize = 200;
 
 #[derive(Debug)]
 struct Sent {
@@ -82,27 +79,18 @@ fn read(body: Body) -> Result<Sent, Error> {
             })
             .flatten()
             .flatten();
+        let labels: Map<String, Value> = fields.value("labels").unwrap_or_default();
+        if let Err(wrong) = check_labels(&labels) {
+            fields.fault(Some("labels"), "value_error", &wrong);
+        }
         Sent {
             name: fields.parsed("name", short),
             parameters: fields.value("parameters").unwrap_or_default(),
-            tags: fields.value("tags").map_or_else(Vec::new, |tags: Vec<String>| {
-                if tags.len() > TAGS_MAX {
-                    fields.fault(Some("tags"), "too_long", &format!("at most {TAGS_MAX} tags"));
-                }
-                tags
-            }),
+            tags: tags(fields).unwrap_or_default(),
             idempotency_key: fields.parsed("idempotency_key", short),
             start_at,
-            labels: Value::Object(fields.value("labels").unwrap_or_default()),
+            labels: Value::Object(labels),
             work_queue: fields.parsed("work_queue_name", short),
         }
     })
-}
-
-pub(super) fn short(text: &str) -> Result<String, String> {
-    match text.chars().count() {
-        0 => Err("should not be empty".to_owned()),
-        1..=TEXT_CHARS_MAX => Ok(text.to_owned()),
-        _ => Err(format!("should have at most {TEXT_CHARS_MAX} characters")),
-    }
 }

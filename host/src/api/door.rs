@@ -13,6 +13,7 @@ pub(crate) mod access;
 mod attempts;
 mod browser;
 mod credentials;
+mod departure;
 pub(crate) mod doorstep;
 pub(crate) mod key;
 pub(crate) mod operator;
@@ -26,11 +27,12 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::StatusCode;
 use axum::http::header::{self, HeaderValue};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, Limited};
+use tokio::sync::watch;
 
 use super::error::Error;
 use crate::clock;
@@ -67,6 +69,8 @@ pub struct Door(Arc<Inner>);
 struct Inner {
     store: Store,
     keys: ArcSwap<Vec<Held>>,
+    /// Told when other keys are in force.
+    changed: watch::Sender<()>,
     /// One reads the keys at a time, so that what was read last is what holds.
     reading: tokio::sync::Mutex<()>,
     auth_string: Option<Digest>,
@@ -133,6 +137,7 @@ impl Door {
         let door = Self(Arc::new(Inner {
             store: store.clone(),
             keys: ArcSwap::default(),
+            changed: watch::Sender::default(),
             reading: tokio::sync::Mutex::default(),
             auth_string: server.auth_string.as_ref().map(|text| key::digest(&text.0)),
             operator: (Operator(operator), digest),
@@ -171,6 +176,7 @@ impl Door {
             row,
         });
         self.0.keys.store(Arc::new(held.collect()));
+        self.0.changed.send_replace(());
         Ok(())
     }
 
@@ -225,6 +231,11 @@ impl Door {
             }),
             _ => Ok(Entry::Through(Pass { visitor, rule })),
         }
+    }
+
+    /// For what needs neither a key nor a signature: the name that was asked for has to be ours.
+    pub(super) fn check_name(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
+        self.0.names.check_name(uri, headers).map_err(Error::Forbidden)
     }
 
     fn anyone(&self) -> Visitor {

@@ -44,6 +44,9 @@ pub(crate) enum Error {
     Faults(Faults),
     #[error("{0}")]
     TooLarge(String),
+    /// The request did not come to its end.
+    #[error("{0}")]
+    Late(String),
     /// Worth another try.
     #[error("{0}")]
     Unavailable(String),
@@ -80,6 +83,7 @@ impl Error {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Invalid(_) | Self::Faults(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Late(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Locked { .. } => StatusCode::LOCKED,
             Self::Gone(_) => StatusCode::GONE,

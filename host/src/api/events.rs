@@ -3,7 +3,8 @@
 //!
 //! Each message has an `event:` with its kind, an `id:`, and as `data:` one JSON object. A client that
 //! was cut off shows the last id in `Last-Event-ID` (or `?after=`) and gets what it has missed, as far
-//! as it is kept. Every quarter of a minute a comment keeps the connection. Times are RFC 3339 in UTC.
+//! as it is kept; an `id:` that comes alone says how far it is when nothing of that concerned it. Every
+//! quarter of a minute a comment keeps the connection. Times are RFC 3339 in UTC.
 //!
 //! | event | data |
 //! | --- | --- |
@@ -31,24 +32,28 @@ mod run;
 mod shapes;
 mod sse;
 
-use std::collections::VecDeque;
-
+use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::json;
 
 use super::ApiState;
+use super::door::Visitor;
 use super::error::Error;
-use crate::api::bus::{Subscription, Taken};
+use crate::api::bus::{Reader, Told};
 use choice::Choice;
 pub(super) use run::stream as run_stream;
 use sse::Frame;
 pub(super) use sse::{Place, Streams};
 
+/// Events that are passed over before the client is told where it is.
+const PASSED_OVER: u64 = 100;
+
 /// `GET /events`: from now on, or after `Last-Event-ID`.
 pub(super) async fn stream(
     State(state): State<ApiState>,
+    Extension(visitor): Extension<Visitor>,
     Query(choice): Query<Choice>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
@@ -62,43 +67,58 @@ pub(super) async fn stream(
         Some(position) => state.events.subscribe_after(position),
         None => state.events.subscribe(),
     };
-    let position = subscription.position();
+    let reader = Reader::new(subscription);
+    let position = reader.position();
     let subscribed = Frame::new("subscribed", json!({"position": position})).with_id(position.to_string());
     let feed = Feed {
-        subscription,
+        reader,
         choice,
-        waiting: VecDeque::from([subscribed]),
+        first: Some(subscribed),
+        named: position,
         _place: place,
     };
-    Ok(sse::response(futures_util::stream::unfold(feed, async |mut feed| {
+    let frames = futures_util::stream::unfold(feed, async |mut feed| {
         let frame = feed.next().await?;
         Some((frame, feed))
-    })))
+    });
+    Ok(sse::response(frames, state.door.let_out(visitor)))
 }
 
 /// What one client is told.
 struct Feed {
-    subscription: Subscription,
+    reader: Reader,
     choice: choice::Checked,
-    waiting: VecDeque<Frame>,
+    first: Option<Frame>,
+    /// The last position that the client was given.
+    named: u64,
     _place: Place,
 }
 
 impl Feed {
     async fn next(&mut self) -> Option<Frame> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
         loop {
-            if let Some(frame) = self.waiting.pop_front() {
-                return Some(frame);
-            }
-            match self.subscription.next().await? {
-                Taken::Gap(gap) => self.waiting.push_back(shapes::gap(gap).with_id(gap.until.to_string())),
-                Taken::Entries { after, entries } => {
-                    let events = entries.iter().flat_map(|entry| entry.events_after(after));
-                    let wanted = events.filter(|event| self.choice.accepts(&event.what));
-                    self.waiting
-                        .extend(wanted.map(|event| shapes::frame(&event).with_id(event.position.to_string())));
+            let (position, frame) = match self.reader.next().await? {
+                Told::Gap(gap) => {
+                    let concerns = !gap.of_clients || self.choice.takes_clients();
+                    (gap.until, concerns.then(|| shapes::gap(gap)))
                 }
-            }
+                Told::Event(happened) => {
+                    let event = happened.event();
+                    let wanted = self.choice.accepts(&event.what);
+                    (event.position, wanted.then(|| shapes::frame(&event)))
+                }
+            };
+            let frame = match frame {
+                Some(frame) => frame.with_id(position.to_string()),
+                // Else a client that was cut off would be told of a gap in what it never wanted.
+                None if position.saturating_sub(self.named) >= PASSED_OVER => Frame::mark(position.to_string()),
+                None => continue,
+            };
+            self.named = position;
+            return Some(frame);
         }
     }
 }

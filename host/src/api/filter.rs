@@ -20,8 +20,8 @@ use crate::store::{Choice, FlowRunFilter, Join, LogFilter, TaskRunFilter};
 mod catalog;
 mod read;
 
-pub(super) use catalog::{DeploymentFilter, FlowFilter, PoolFilter, QueueFilter};
-use read::{ids, join, period, states, tags, text, words};
+pub(super) use catalog::{DeploymentFilter, FlowFilter, PoolFilter, QueueFilter, given, of_choice};
+use read::{creator, ids, join, period, states, tags, text, words};
 pub(super) use read::{instant, uuid};
 
 /// What a body asks for, of every resource.
@@ -51,7 +51,7 @@ impl Filters {
     pub(super) async fn flow_runs(mut self, state: &ApiState) -> Result<FlowRunFilter, Error> {
         let tasks = std::mem::take(&mut self.task_runs);
         let mut filter = self.of_runs(state).await?;
-        filter.task_run = (tasks != TaskRunFilter::default()).then(|| Box::new(tasks));
+        filter.task_run = (!tasks.asks_nothing()).then(|| Box::new(tasks));
         Ok(filter)
     }
 
@@ -59,7 +59,7 @@ impl Filters {
     pub(super) async fn task_runs(mut self, state: &ApiState) -> Result<TaskRunFilter, Error> {
         let mut filter = std::mem::take(&mut self.task_runs);
         let runs = self.of_runs(state).await?;
-        filter.flow_run = (runs != FlowRunFilter::default()).then(|| Box::new(runs));
+        filter.flow_run = (!runs.asks_nothing()).then(|| Box::new(runs));
         Ok(filter)
     }
 
@@ -103,9 +103,7 @@ impl Filters {
     }
 
     fn asks_for_deployments(&self) -> bool {
-        self.deployments != DeploymentFilter::default()
-            || self.pools != PoolFilter::default()
-            || self.queues != QueueFilter::default()
+        !(self.deployments.asks_nothing() && self.pools.asks_nothing() && self.queues.asks_nothing())
     }
 
     /// By what is said of deployments, pools and queues.
@@ -134,8 +132,8 @@ impl Filters {
     /// What is said of flow runs and of their task runs; `None` when nothing is.
     fn of_runs_alone(&self) -> Option<FlowRunFilter> {
         let mut filter = alone(self.flow_runs.clone());
-        filter.task_run = (self.task_runs != TaskRunFilter::default()).then(|| Box::new(self.task_runs.clone()));
-        (filter != FlowRunFilter::default()).then_some(filter)
+        filter.task_run = (!self.task_runs.asks_nothing()).then(|| Box::new(self.task_runs.clone()));
+        (!filter.asks_nothing()).then_some(filter)
     }
 
     /// What is said of flow runs and of all that they belong to.
@@ -162,7 +160,7 @@ impl Filters {
             name: asked.name.clone(),
             ..FlowFilter::default()
         };
-        if *asked == FlowFilter::default() {
+        if asked.asks_nothing() {
             return None;
         }
         if *asked == carried {
@@ -191,7 +189,7 @@ impl Filters {
             name: asked.name.clone(),
             ..DeploymentFilter::default()
         };
-        if *asked == DeploymentFilter::default() {
+        if asked.asks_nothing() {
             return Ok(None);
         }
         if *asked == carried {
@@ -217,7 +215,7 @@ impl Filters {
             name: asked.name.clone(),
             ..PoolFilter::default()
         };
-        if *asked == PoolFilter::default() {
+        if asked.asks_nothing() {
             return None;
         }
         let work_pool = if *asked == carried {
@@ -239,7 +237,7 @@ impl Filters {
             name: asked.name.clone(),
             ..QueueFilter::default()
         };
-        if *asked == QueueFilter::default() {
+        if asked.asks_nothing() {
             return None;
         }
         if *asked == carried {
@@ -311,7 +309,6 @@ pub(super) fn logs(body: &mut Fields<'_>) -> LogFilter {
 }
 
 fn flow_run_fields(fields: &mut Fields<'_>) -> FlowRunFilter {
-    fields.unsupported(&["created_by"]);
     let states = states(fields);
     FlowRunFilter {
         join: join(fields),
@@ -331,6 +328,7 @@ fn flow_run_fields(fields: &mut Fields<'_>) -> FlowRunFilter {
         parent_run: ids(fields, "parent_flow_run_id", FlowRunId),
         parent_task_run: ids(fields, "parent_task_run_id", TaskRunId),
         idempotency_key: words(fields, "idempotency_key"),
+        creator: creator(fields),
         ..FlowRunFilter::default()
     }
 }

@@ -15,10 +15,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Json;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
+use http_body_util::LengthLimitError;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
@@ -32,6 +35,8 @@ use request::Received;
 
 /// Requests at a time whose bodies are held: those of strangers must not fill the memory.
 const AT_ONCE: usize = 32;
+/// For the body of a request.
+const BODY: Duration = Duration::from_secs(10);
 /// A shorter secret could be guessed.
 const SECRET_BYTES_MIN: usize = 16;
 /// Characters of an idempotency key, with the hook's name before it.
@@ -148,15 +153,16 @@ pub(super) async fn receive(
     let Some(ready) = hooks.0.hooks.get(&name) else {
         return Err(Error::NotFound("There is no hook of this name".to_owned()));
     };
+    if ready.hook.signature.is_none() {
+        state.door.check_name(request.uri(), request.headers())?;
+    }
     let Ok(_place) = hooks.0.places.try_acquire() else {
         return Err(Error::Unavailable(format!(
             "{AT_ONCE} requests to hooks are being taken, which is the most at a time: send it again"
         )));
     };
-    let limit = ready.hook.body_bytes;
     let (head, body) = request.into_parts();
-    let too_large = |_| Error::TooLarge(format!("A request to this hook has at most {limit} bytes"));
-    let body = axum::body::to_bytes(body, limit).await.map_err(too_large)?;
+    let body = whole(body, ready.hook.body_bytes).await?;
     let mut signed = None;
     if let Some(wanted) = &ready.hook.signature {
         let judged = signature::verify(wanted, &ready.secret, &head.headers, &body, clock::now());
@@ -167,6 +173,19 @@ pub(super) async fn receive(
     }
     let received = Received::read(&ready.hook, &head.headers, query.as_deref(), &body).map_err(Error::Invalid)?;
     carry_out(&state, ready, &name, &received, signed).await
+}
+
+/// Of a body that does not come, a place is soon free again.
+async fn whole(body: Body, limit: usize) -> Result<Bytes, Error> {
+    let read = tokio::time::timeout(BODY, axum::body::to_bytes(body, limit)).await;
+    let read = read.map_err(|_| {
+        let seconds = BODY.as_secs();
+        Error::Late(format!("The body of this request has not come within {seconds} s"))
+    })?;
+    read.map_err(|error| match error.into_inner().is::<LengthLimitError>() {
+        true => Error::TooLarge(format!("A request to this hook has at most {limit} bytes")),
+        false => Error::Invalid("The body of this request was cut off".to_owned()),
+    })
 }
 
 async fn carry_out(

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::door::Peer;
+use super::traffic::Traffic;
 use crate::config::Server;
 use patient::Patient;
 
@@ -57,6 +58,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     patience: Patience,
+    traffic: Traffic,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     let places = Arc::new(Semaphore::new(patience.connections));
@@ -81,10 +83,10 @@ pub async fn serve(
             }
         };
         let answering = answer(stream, peer, router.clone(), patience.head, closing.clone());
-        let tracked = open.track_future(answering);
+        let (tracked, counted) = (open.track_future(answering), traffic.open());
         crate::task::spawn("connection", async move {
             tracked.await;
-            drop(place);
+            drop((place, counted));
         });
     }
     drop(listener);

@@ -3,10 +3,11 @@
 //!
 //! Everything is gathered when somebody asks; between two questions only counters are counted.
 //! Labels are names of definitions, kinds, connections and states: what could have any number of
-//! values is folded into `other` beyond a bound. A run, a task run or a parameter is never a label.
+//! values is folded into `other` beyond a bound, or left out where a sum says nothing. A run, a task run or a parameter is never a label.
 
 pub(super) mod page;
 mod process;
+mod traffic;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use super::error::Error;
 use super::{ApiState, VERSION};
 use crate::runner::Load;
-use crate::store::{Depth, Figures, PoolStatus, QueueStatus, StateCount};
+use crate::store::{Depth, Figures, PoolStatus, QueueStatus, Space, StateCount};
 use page::{Page, Samples};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -28,7 +29,7 @@ pub(super) async fn scrape(State(state): State<ApiState>) -> Result<Response, Er
 }
 
 pub(super) async fn gather(state: &ApiState) -> Result<Page, Error> {
-    let figures = state.store.figures().await?;
+    let (figures, space) = (state.store.figures().await?, state.store.space().await?);
     let mut page = Page::default();
     let version = vec![("version", VERSION.to_owned())];
     page.gauge(
@@ -40,8 +41,10 @@ pub(super) async fn gather(state: &ApiState) -> Result<Page, Error> {
     work_pools(&mut page, &figures);
     runner(&mut page, state.runner.load());
     store(&mut page, state, &figures);
+    files(&mut page, state, space).await;
     plugins(&mut page, state);
     connections(&mut page, state);
+    traffic::add(&mut page, state);
     process::add(&mut page);
     Ok(page)
 }
@@ -101,7 +104,7 @@ fn work_pools(page: &mut Page, figures: &Figures) {
         "Flow runs that wait for a slot of the work queue, by what they wait for",
         waiting,
     );
-    page.gauge(
+    page.each(
         "grepx_work_queue_limit",
         "Flow runs at once, where there is a limit; without a queue, of the work pool",
         limits,
@@ -191,6 +194,23 @@ fn store(page: &mut Page, state: &ApiState, figures: &Figures) {
     );
 }
 
+async fn files(page: &mut Page, state: &ApiState, space: Space) {
+    page.one("grepx_store_bytes", "Size of the run store", space.bytes as f64);
+    page.one(
+        "grepx_store_free_bytes",
+        "Of it, what is free and used again",
+        space.free as f64,
+    );
+    let mut log = state.store.path().as_os_str().to_owned();
+    log.push("-wal");
+    let bytes = tokio::fs::metadata(log).await.map_or(0, |file| file.len());
+    page.one(
+        "grepx_store_wal_bytes",
+        "Size of the write-ahead log of the run store",
+        bytes as f64,
+    );
+}
+
 fn plugins(page: &mut Page, state: &ApiState) {
     let kinds = state.plugins.kinds();
     let all: Vec<_> = kinds
@@ -236,7 +256,7 @@ fn plugins(page: &mut Page, state: &ApiState) {
         "Time that calls of a kind have waited for their turn",
         of(|counts| counts.queued.as_secs_f64()),
     );
-    page.gauge(
+    page.each(
         "grepx_plugin_memory_bytes_max",
         "Most linear memory that one call of a kind had",
         of(|counts| counts.memory_bytes_max as f64),
@@ -260,7 +280,7 @@ fn connections(page: &mut Page, state: &ApiState) {
             .map(|one| (vec![("connection", one.name.clone())], value(one)))
             .collect()
     };
-    page.gauge(
+    page.each(
         "grepx_connection_up",
         "1 while the broker of the connection answers",
         of(|one| f64::from(one.up)),

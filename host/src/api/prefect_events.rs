@@ -1,9 +1,9 @@
 //! Events in Prefect's shape: `prefect.flow-run.<StateName>` and its kin, with the resource that they
-//! are about and those that are related to it. Their ids are those of the states, so that one that is
-//! read from the store and one that has just happened are the same to a client.
+//! are about and those that are related to it. The id of a state's event is the state's, so that one
+//! that is read from the store and one that has just happened are the same to a client.
 //!
 //! Source: what a Prefect 3.8.8 server emits, and what its client needs (`prefect.events.schemas`).
-//! Absent on purpose: a table of events. What is kept is the ring of [`crate::events`], and the
+//! Absent on purpose: a table of events. What is kept is the ring of [`crate::api::bus`], and the
 //! states of flow runs in the run store.
 
 pub(super) mod count;
@@ -96,6 +96,20 @@ impl PrefectEvent {
     }
 }
 
+/// What the names of its events begin with; `None` where Prefect has none for it.
+pub(super) fn family(what: &What<'_>) -> Option<&'static str> {
+    Some(match what {
+        What::Log(..) => return None,
+        What::FlowRun(..) | What::Planned(_) | What::Removed(_) => "prefect.flow-run.",
+        What::TaskRun(..) => "prefect.task-run.",
+        What::DeploymentSwitch { .. } => "prefect.deployment.",
+        What::PoolSwitch { .. } => "prefect.work-",
+        What::Plugin(_) => "grepx.plugin.",
+        What::Definitions(_) => "grepx.definitions.",
+        What::Client(_) => "",
+    })
+}
+
 /// What Prefect has an event for.
 pub(super) fn translate(event: &Event<'_>, catalog: &Catalog) -> Option<PrefectEvent> {
     let mut told = match &event.what {
@@ -114,7 +128,7 @@ pub(super) fn translate(event: &Event<'_>, catalog: &Catalog) -> Option<PrefectE
             schedule,
             active,
         } => {
-            let found = catalog.deployments.iter().find(|one| one.id == *deployment);
+            let found = catalog.deployment_by_id(*deployment);
             let about = resource("deployment", *deployment, found.map(|one| one.name.as_str()));
             let flow = found.map(|one| related("flow", one.flow.id, Some(&one.flow.name)));
             let mut told = plain(event, "prefect.deployment.updated", about, flow.into_iter().collect());

@@ -1,6 +1,7 @@
 //! `set_state` and `resume`: a client proposes a state, the runner decides. The host runs flow runs
 //! itself, so only cancelling, pausing, resuming and going on after the end can be asked for;
-//! statuses and reasons are those that Prefect's own server gives in the same case.
+//! statuses and reasons are those that Prefect's own server gives in the same case. CANCELLED of a
+//! flow run that is cancelling already ends it without the rest of its clean-up.
 //!
 //! Absent on purpose: a state that a client could impose on the engine. `force` only says that a
 //! flow run which has completed is to run once more.
@@ -15,6 +16,7 @@ use super::body::{Body, Fields};
 use super::door::Noted;
 use super::error::Error;
 use super::filter::instant;
+use super::texts::bounded;
 use super::{ApiState, flow_runs, wire};
 use crate::clock;
 use crate::runner::{self, Begin};
@@ -152,7 +154,8 @@ async fn cancel(state: &ApiState, run: &FlowRun, proposed: Proposed) -> Result<J
     if before.is_terminal() {
         return Ok(Judged::unasked(already(run)));
     }
-    if before == StateType::Cancelling {
+    // Asked for once more, the runner ends it without the clean-up that it is at.
+    if before == StateType::Cancelling && proposed.state_type != StateType::Cancelled {
         return Ok(Judged::unasked(cancelling()));
     }
     let reason = proposed.message.unwrap_or_else(|| CANCELLED_HERE.to_owned());
@@ -168,19 +171,26 @@ async fn cancel(state: &ApiState, run: &FlowRun, proposed: Proposed) -> Result<J
             asked = state.runner.cancel(run.run.id, reason).await;
         }
     }
+    // It may have started since it was read.
+    let at_once = asked.is_ok()
+        && before == StateType::Scheduled
+        && flow_runs::row(state, run.run.id).await?.state.state_type.is_terminal();
     Ok(Judged::asked(match asked {
         // What has not started needs no time to stop, and clients are told with these words.
-        Ok(()) if before == StateType::Scheduled => {
-            Verdict::Reject("Scheduled flow run: it is cancelled at once.".into())
-        }
+        Ok(()) if at_once => Verdict::Reject("Scheduled flow run: it is cancelled at once.".into()),
         other => judged(other)?,
     }))
 }
 
 /// As by `set_state`; an error says why it was not done.
-pub(super) async fn cancel_run(state: &ApiState, run: &FlowRun, message: Option<String>) -> Result<(), Error> {
+pub(super) async fn cancel_run(
+    state: &ApiState,
+    run: &FlowRun,
+    wanted: StateType,
+    message: Option<String>,
+) -> Result<(), Error> {
     let proposed = Proposed {
-        state_type: StateType::Cancelling,
+        state_type: wanted,
         name: None,
         message,
         scheduled_time: None,
@@ -267,7 +277,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<Proposed> {
             StateType::parse(word).ok_or_else(|| format!("{word:?} is no state type"))
         });
         let name: Option<String> = state.value("name");
-        let message: Option<String> = state.value("message");
+        let message = state.parsed("message", bounded);
         let scheduled_time = state.loose("state_details", |details| details.parsed("scheduled_time", instant));
         state_type.map(|state_type| Proposed {
             state_type,

@@ -8,10 +8,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::body::Body;
-use super::create::short;
 use super::error::Error;
 use super::filter::uuid;
 use super::page::{Asked, cut};
+use super::texts::short;
 use super::{ApiState, concurrency, wire};
 use crate::clock;
 use crate::store::{self, ConcurrencyLimit, LimitChange, LimitKey, TAG_PREFIX};

@@ -151,7 +151,7 @@ async fn a_body_that_is_not_understood_is_told_field_by_field() {
     let refused = world
         .post(
             "/api/flow_runs/filter",
-            json!({"flow_runs": {"created_by": {"type_": ["SCHEDULE"]}}}),
+            json!({"task_runs": {"cache_key": {"any_": ["k"]}}}),
         )
         .await;
     assert_eq!(

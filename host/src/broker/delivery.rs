@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::revocation::Revocations;
 use super::waiting::{LimitReached, Waiting};
-use super::{ConnectionSettings, Notice, RevocationEnd, SendError, Waiter, lock};
+use super::{Broker, ConnectionSettings, Notice, RevocationEnd, SendError, Waiter, lock};
 
 pub(crate) struct Deliveries {
     connection: String,
@@ -22,6 +22,16 @@ pub(crate) struct Deliveries {
     pub(crate) changed: Notify,
     notices: mpsc::Sender<Notice>,
     revocations: Arc<Revocations>,
+}
+
+impl Broker {
+    /// Notices that wait for the runner, and how many may; all connections have one channel.
+    #[must_use]
+    pub fn notices(&self) -> Option<(usize, usize)> {
+        let (_, deliveries) = self.connections.values().next()?.parts();
+        let limit = deliveries.notices.max_capacity();
+        Some((limit - deliveries.notices.capacity(), limit))
+    }
 }
 
 /// The runner is gone: there is nobody to deliver to.

@@ -13,7 +13,7 @@ mod pools;
 mod upkeep;
 
 pub(crate) use deployment::{DeploymentCommand, DeploymentScheduleCommand, OneSchedule, Preview, Run, ScheduleCommand};
-pub(crate) use many::{Retries, Which};
+pub(crate) use many::{Cancels, Retries, Which};
 pub(crate) use plugin::{PluginCommand, PluginRun};
 pub(crate) use pools::{OneQueue, WorkPoolCommand, WorkQueueCommand};
 pub(crate) use upkeep::{AuditCommand, Backup, ConfigCommand, Gc, KeyCommand, KeyCreate, Restore, StoreCommand};
@@ -234,7 +234,7 @@ pub(crate) enum FlowRunCommand {
     /// Show what happens until the flow run has ended; exit 1 when it did not complete
     Watch { id: String },
     /// Stop a flow run and what its tasks do, or many of them
-    Cancel(Which),
+    Cancel(Cancels),
     /// Let a flow run that has ended go on with what failed, or many of them
     Retry(Retries),
     /// Delete a flow run that has ended, with its logs and results, or many of them

@@ -52,6 +52,15 @@ pub(crate) struct Probe {
     pub(crate) why_not: Option<String>,
 }
 
+/// How a server answers who wants a stream.
+pub(crate) enum Stream {
+    Lines(Box<dyn BufRead + Send>),
+    /// Nothing follows.
+    Over,
+    /// It is not there, or has no place now: worth another try.
+    Away(Failure),
+}
+
 impl Client {
     /// For the server that `--api-url`, `GREPX_API_URL`, `PREFECT_API_URL` or the configuration names.
     pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
@@ -113,8 +122,8 @@ impl Client {
         self.answer(sent)
     }
 
-    /// A stream of events that goes on after `last_id`; `None` when nothing follows it.
-    pub(crate) fn stream(&self, path: &str, last_id: Option<&str>) -> Result<Option<impl BufRead + use<>>, Failure> {
+    /// A stream of events that goes on after `last_id`.
+    pub(crate) fn stream(&self, path: &str, last_id: Option<&str>) -> Result<Stream, Failure> {
         let mut request = self.signed(self.agent.get(self.at(path)));
         request = request.header("accept", "text/event-stream");
         if let Some(id) = last_id {
@@ -125,12 +134,37 @@ impl Client {
             .config()
             .timeout_global(None)
             .timeout_recv_response(Some(TIMEOUT));
-        let response = config.build().call().map_err(|error| self.unreachable(&error))?;
+        let response = match config.build().call() {
+            Ok(response) => response,
+            Err(error) => {
+                let failure = self.unreachable(&error);
+                return match failure.exit {
+                    Exit::Unreachable => Ok(Stream::Away(failure)),
+                    _ => Err(failure),
+                };
+            }
+        };
         match response.status().as_u16() {
-            204 => Ok(None),
-            200 => Ok(Some(BufReader::new(response.into_body().into_reader()))),
+            204 => Ok(Stream::Over),
+            200 => Ok(Stream::Lines(Box::new(BufReader::new(
+                response.into_body().into_reader(),
+            )))),
+            503 => Ok(Stream::Away(
+                self.answer(Ok(response))
+                    .err()
+                    .unwrap_or_else(|| self.foreign("no stream")),
+            )),
             _ => self.answer(Ok(response)).and_then(|_| Err(self.foreign("no stream"))),
         }
+    }
+
+    /// The server holds a stream and says nothing, not even that it is there.
+    pub(crate) fn silent(&self, since: Duration) -> Failure {
+        let seconds = since.as_secs();
+        Failure::says(
+            Exit::Unreachable,
+            format!("the server at {} has said nothing for {seconds} s", self.shown_url),
+        )
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Done as asked.
     Ok = 0,
-    /// The flow run ended other than COMPLETED, the definitions have problems, or the state of the
-    /// flow run does not allow what was asked.
+    /// The flow run ended other than COMPLETED, the definitions have problems, or a flow run could not
+    /// be cancelled, paused or resumed in the state that it is in.
     Failed = 1,
-    /// A wrong argument, parameter, configuration or definition file.
+    /// A wrong argument, parameter, configuration or definition file; also what the server refuses
+    /// because it cannot be done as things are (HTTP 409).
     Usage = 2,
     /// No server answers at the API URL.
     Unreachable = 3,
@@ -28,8 +29,10 @@ pub(crate) enum Exit {
 /// For `--help`.
 pub(crate) const HELP: &str = "Exit codes:
   0  done as asked
-  1  the flow run ended other than COMPLETED, a check found errors, or the state does not allow it
-  2  a wrong argument, parameter, configuration or definition file
+  1  the flow run ended other than COMPLETED, a check found errors, one of many refused, or a flow
+     run cannot be cancelled, paused or resumed as it is
+  2  a wrong argument, parameter, configuration or definition file, or the server refuses what
+     cannot be done as things are (HTTP 409)
   3  no server answers
   4  there is no such deployment, flow run, work pool, kind ...
   5  the server or this machine could not do it

@@ -2,9 +2,9 @@
 //! have are found here, before the server answers with an empty list.
 
 use grepx_engine::StateType;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::arguments::Wanted;
+use super::arguments::{Wanted, Which};
 use super::client::Client;
 use super::exit::Failure;
 use super::show::text;
@@ -33,36 +33,89 @@ const STATE_NAMES: [&str; 16] = [
     "TimedOut",
 ];
 
+/// What the options of a command say of runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names<'a> {
+    state: &'a [String],
+    flow: &'a [String],
+    deployment: &'a [String],
+    since: Option<&'a str>,
+}
+
+impl<'a> From<&'a Wanted> for Names<'a> {
+    fn from(wanted: &'a Wanted) -> Self {
+        Self {
+            state: &wanted.state,
+            flow: &wanted.flow,
+            deployment: &wanted.deployment,
+            since: wanted.since.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a Which> for Names<'a> {
+    fn from(which: &'a Which) -> Self {
+        Self {
+            state: &which.state,
+            flow: &which.flow,
+            deployment: &which.deployment,
+            since: None,
+        }
+    }
+}
+
+impl Names<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state.is_empty() && self.flow.is_empty() && self.deployment.is_empty() && self.since.is_none()
+    }
+
+    /// Names of flows and of deployments, of which both have to fit. What could mean more than was
+    /// written is refused: it may be asked for to be deleted.
+    fn flows_and_deployments(&self) -> Result<(Vec<&str>, Vec<&str>), Failure> {
+        let (mut flows, mut own) = (Vec::new(), Vec::new());
+        for name in self.deployment {
+            let (flow, deployment) = name
+                .split_once('/')
+                .map_or((None, name.as_str()), |(flow, own)| (Some(flow), own));
+            flows.extend(flow);
+            own.push(deployment);
+        }
+        if !flows.is_empty() && flows.len() < own.len() {
+            return Err(Failure::usage(
+                "write each --deployment with its flow, as `flow/deployment`, or none of them",
+            ));
+        }
+        if self.flow.is_empty() {
+            return Ok((flows, own));
+        }
+        if let Some(other) = flows.iter().find(|flow| !self.flow.iter().any(|named| named == *flow)) {
+            return Err(Failure::usage(format!(
+                "a --deployment is of the flow {other:?}, and --flow names {}",
+                self.flow.join(", ")
+            )));
+        }
+        Ok((self.flow.iter().map(String::as_str).collect(), own))
+    }
+}
+
 /// A body with `flows`, `deployments` and, under `runs` (`flow_runs` or `task_runs`), the rest.
-pub(crate) fn body(wanted: &Wanted, runs: &str) -> Result<Map<String, Value>, Failure> {
-    let mut own = Map::new();
-    own.insert("state".to_owned(), state(&wanted.state)?);
-    if let Some(since) = &wanted.since {
-        own.insert("expected_start_time".to_owned(), json!({"after_": instant(since)?}));
+pub(crate) fn body<'a>(wanted: impl Into<Names<'a>>, runs: &str) -> Result<Value, Failure> {
+    let wanted = wanted.into();
+    let mut body = json!({runs: {"state": state(wanted.state)?}});
+    if let Some(since) = wanted.since {
+        body[runs]["expected_start_time"] = json!({"after_": instant(since)?});
     }
-    let mut body = Map::new();
-    body.insert(runs.to_owned(), Value::Object(own));
-    let mut flows = wanted.flow.clone();
-    let mut deployments = Vec::new();
-    for name in &wanted.deployment {
-        let (flow, deployment) = match name.split_once('/') {
-            Some((flow, deployment)) => (Some(flow), deployment),
-            None => (None, name.as_str()),
-        };
-        flows.extend(flow.map(str::to_owned));
-        deployments.push(deployment);
-    }
-    if !flows.is_empty() {
-        body.insert("flows".to_owned(), json!({"name": {"any_": flows}}));
-    }
-    if !deployments.is_empty() {
-        body.insert("deployments".to_owned(), json!({"name": {"any_": deployments}}));
+    let (flows, deployments) = wanted.flows_and_deployments()?;
+    for (key, names) in [("flows", flows), ("deployments", deployments)] {
+        if !names.is_empty() {
+            body[key] = json!({"name": {"any_": names}});
+        }
     }
     Ok(body)
 }
 
 /// State types are written in capitals, state names are not.
-pub(crate) fn state(words: &[String]) -> Result<Value, Failure> {
+fn state(words: &[String]) -> Result<Value, Failure> {
     let mut types = Vec::new();
     let mut names = Vec::new();
     for word in words {
@@ -91,7 +144,8 @@ pub(crate) fn state(words: &[String]) -> Result<Value, Failure> {
 }
 
 /// For a list that is empty: a flow or a deployment that was asked for and does not exist.
-pub(crate) fn mistyped(client: &Client, wanted: &Wanted) -> Option<String> {
+pub(crate) fn mistyped<'a>(client: &Client, wanted: impl Into<Names<'a>>) -> Option<String> {
+    let wanted = wanted.into();
     let names = |path: &str| {
         let all = client.all(path, &json!({}), NAMES_MAX).ok()?;
         Some(all.iter().map(|one| text(one, "name")).collect::<Vec<_>>())

@@ -1,6 +1,6 @@
 //! The snapshot that everything else reads: flows, deployments and pools by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -24,6 +24,8 @@ pub struct Catalog {
     pub pools: BTreeMap<String, Arc<Pool>>,
     /// What is wrong with the rows, in the order of tables and rows.
     pub problems: Vec<Problem>,
+    /// Where each deployment stands.
+    by_id: HashMap<Uuid, usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -180,6 +182,24 @@ pub struct Queue {
 }
 
 impl Catalog {
+    /// `deployments`: by name.
+    #[must_use]
+    pub(super) fn new(
+        flows: BTreeMap<String, Arc<Flow>>,
+        deployments: Vec<Arc<Deployment>>,
+        pools: BTreeMap<String, Arc<Pool>>,
+        problems: Vec<Problem>,
+    ) -> Self {
+        let by_id = deployments.iter().enumerate().map(|(place, one)| (one.id, place));
+        Self {
+            by_id: by_id.collect(),
+            flows,
+            deployments,
+            pools,
+            problems,
+        }
+    }
+
     #[must_use]
     pub fn deployment(&self, name: &str) -> Option<&Arc<Deployment>> {
         let place = self
@@ -199,7 +219,7 @@ impl Catalog {
 
     #[must_use]
     pub fn deployment_by_id(&self, id: Uuid) -> Option<&Arc<Deployment>> {
-        self.deployments.iter().find(|one| one.id == id)
+        self.deployments.get(*self.by_id.get(&id)?)
     }
 
     #[must_use]

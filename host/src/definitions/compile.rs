@@ -53,12 +53,7 @@ pub fn compile(rows: &Rows, kinds: &dyn Kinds, timings: &Timings) -> Catalog {
     timings.tidy();
     let mut problems = compiler.problems;
     problems.sort_by_key(|problem| (problem.table, problem.row_id));
-    Catalog {
-        flows,
-        deployments,
-        pools,
-        problems,
-    }
+    Catalog::new(flows, deployments, pools, problems)
 }
 
 /// What the compilation of one part sees of all the others.

@@ -5,6 +5,7 @@ use grepx_engine::{FlowRunId, StateType, TaskRunId, Timestamp};
 use uuid::Uuid;
 
 mod conditions;
+mod nothing;
 
 pub(super) use conditions::Conditions;
 
@@ -81,6 +82,15 @@ pub struct Tags {
     pub is_null: Option<bool>,
 }
 
+/// Who has asked for a flow run, as the API noted it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Creator {
+    pub join: Join,
+    pub id: Option<Vec<String>>,
+    pub kind: Option<Vec<String>>,
+    pub is_null: Option<bool>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FlowRunFilter {
     pub join: Join,
@@ -106,12 +116,17 @@ pub struct FlowRunFilter {
     pub parent_run: Choice<FlowRunId>,
     pub parent_task_run: Choice<TaskRunId>,
     pub idempotency_key: Choice<String>,
+    pub creator: Creator,
+    /// Only those that hold a slot of their work queue.
+    pub holds_slot: bool,
     /// Only flow runs that have such a task run.
     pub task_run: Option<Box<TaskRunFilter>>,
     /// Whole filters, joined like the other conditions.
     pub parts: Vec<FlowRunFilter>,
     /// In the order of the ids, only what comes before this one.
     pub id_before: Option<FlowRunId>,
+    /// Only those that none of these has started.
+    pub parent_outside: Option<Box<FlowRunFilter>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -13,6 +13,8 @@ use crate::store::{Changed, RunChange};
 /// Of an entry, beside its texts; of a row in it.
 const ENTRY_BYTES: usize = 256;
 const ROW_BYTES: usize = 384;
+/// Of events and of bytes, clients have one in so many.
+const CLIENTS_SHARE: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Ring {
@@ -22,8 +24,17 @@ pub(super) struct Ring {
     position: u64,
     events: usize,
     bytes: usize,
+    clients: Clients,
     /// The position at which the host was started.
     start: u64,
+}
+
+/// What clients have sent, oldest first: it has a share of the ring, so that it does not push out
+/// what has happened here.
+#[derive(Debug, Default)]
+struct Clients {
+    positions: VecDeque<u64>,
+    bytes: usize,
 }
 
 /// Events that were told together.
@@ -45,6 +56,10 @@ impl Ring {
             position: start,
             events: 0,
             bytes: 0,
+            clients: Clients {
+                positions: VecDeque::new(),
+                bytes: 0,
+            },
             start,
         }
     }
@@ -55,6 +70,13 @@ impl Ring {
 
     pub(super) const fn start(&self) -> u64 {
         self.start
+    }
+
+    pub(super) const fn kept(&self) -> Limits {
+        Limits {
+            events: self.events,
+            bytes: self.bytes,
+        }
     }
 
     /// The position before the first event that is kept.
@@ -76,28 +98,74 @@ impl Ring {
         self.position += entry.count as u64;
         self.events += entry.count;
         self.bytes += entry.bytes;
+        if entry.is_of_client() {
+            self.clients.positions.push_back(entry.last());
+            self.clients.bytes += entry.bytes;
+        }
         self.entries.push_back(Arc::new(entry));
+        self.bound_clients();
         while let Some(first) = self.entries.front()
             && self.entries.len() > 1
             && (self.events - first.count >= self.limits.events || self.bytes > self.limits.bytes)
         {
-            self.events -= first.count;
-            self.bytes -= first.bytes;
-            self.entries.pop_front();
+            self.remove(0);
         }
     }
 
-    /// The entries with events after a position, so many at most.
+    /// Leaves holes, which are told as gaps.
+    fn bound_clients(&mut self) {
+        let most = Limits {
+            events: self.limits.events / CLIENTS_SHARE,
+            bytes: self.limits.bytes / CLIENTS_SHARE,
+        };
+        while self.clients.positions.len() > 1
+            && (self.clients.positions.len() > most.events || self.clients.bytes > most.bytes)
+        {
+            let oldest = self.clients.positions.front().copied().unwrap_or_default();
+            self.remove(self.entries.partition_point(|entry| entry.last() < oldest));
+        }
+    }
+
+    fn remove(&mut self, place: usize) {
+        let Some(gone) = self.entries.remove(place) else {
+            return;
+        };
+        self.events -= gone.count;
+        self.bytes -= gone.bytes;
+        if gone.is_of_client() {
+            // The oldest: whatever goes, goes from the front of its kind.
+            self.clients.positions.pop_front();
+            self.clients.bytes -= gone.bytes;
+        }
+    }
+
+    /// The entries with events after a position, so many at most, without a hole between them.
     pub(super) fn after(&self, position: u64, most: usize) -> Vec<Arc<Entry>> {
         let from = self.entries.partition_point(|entry| entry.last() <= position);
-        self.entries.range(from..).take(most).cloned().collect()
+        let mut last = None;
+        let joined = |entry: &&Arc<Entry>| last.replace(entry.last()).is_none_or(|last| last == entry.after);
+        self.entries
+            .range(from..)
+            .take(most)
+            .take_while(joined)
+            .cloned()
+            .collect()
     }
 }
 
 impl Entry {
+    /// Position of the event before its first.
+    pub(super) const fn before(&self) -> u64 {
+        self.after
+    }
+
     /// Position of its last event.
     pub(super) const fn last(&self) -> u64 {
         self.after + self.count as u64
+    }
+
+    const fn is_of_client(&self) -> bool {
+        matches!(self.news, News::Client(..))
     }
 
     /// What has happened.
@@ -109,12 +177,20 @@ impl Entry {
     /// Its events after a position.
     pub fn events_after(&self, position: u64) -> impl Iterator<Item = Event<'_>> {
         let skipped = usize::try_from(position.saturating_sub(self.after)).unwrap_or(usize::MAX);
-        (skipped..self.count).filter_map(move |place| {
-            Some(Event {
-                position: self.after + place as u64 + 1,
-                told_at: self.told_at,
-                what: self.what(place)?,
-            })
+        (skipped..self.count).filter_map(move |place| self.event(place))
+    }
+
+    /// The event of this position, which is one of its own.
+    pub(super) fn event_at(&self, position: u64) -> Option<Event<'_>> {
+        let place = position.checked_sub(self.after + 1)?;
+        self.event(usize::try_from(place).ok()?)
+    }
+
+    fn event(&self, place: usize) -> Option<Event<'_>> {
+        Some(Event {
+            position: self.after + place as u64 + 1,
+            told_at: self.told_at,
+            what: self.what(place)?,
         })
     }
 

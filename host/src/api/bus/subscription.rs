@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use super::Bus;
 use super::ring::Entry;
 
-/// Entries that are taken at once.
-const AT_ONCE: usize = 256;
+/// Entries that are taken at once: so many a slow listener keeps from being forgotten.
+const AT_ONCE: usize = 16;
 
 #[derive(Debug)]
 pub struct Subscription {
@@ -36,6 +36,8 @@ pub struct Gap {
     pub missed: Option<u64>,
     /// Position of the last missing one.
     pub until: u64,
+    /// Only events that clients have sent are missing.
+    pub of_clients: bool,
 }
 
 impl Subscription {
@@ -82,9 +84,20 @@ impl Subscription {
                 after,
                 missed: known.then(|| until - after),
                 until,
+                of_clients: false,
             }));
         }
         let entries = ring.after(after, AT_ONCE);
+        let before = entries.first()?.before();
+        if before > after {
+            self.position = before;
+            return Some(Taken::Gap(Gap {
+                after,
+                missed: Some(before - after),
+                until: before,
+                of_clients: true,
+            }));
+        }
         self.position = entries.last()?.last();
         Some(Taken::Entries { after, entries })
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use grepx_engine::Timestamp;
 
-use super::{Bus, DefinitionsNews, Event, Limits, News, Subscription, Taken, What};
+use super::{Bus, DefinitionsNews, Event, Limits, News, Reader, Subscription, Taken, Told, What};
 use crate::store::Changed;
 
 const START: Timestamp = Timestamp(1_000);
@@ -127,4 +127,59 @@ async fn who_waits_is_woken_by_an_event_and_by_the_end() {
     assert!(second);
     let _ = first;
     assert!(bus.subscribe().next().await.is_none(), "closed for good");
+}
+
+#[tokio::test]
+async fn a_reader_is_told_one_event_after_the_other_and_of_the_gap_between_them() {
+    let bus = bus(4, 1 << 20);
+    let mut reader = Reader::new(bus.subscribe());
+    bus.tell((1..=3).map(news));
+    let mut next = async || match reader.next().await.expect("open") {
+        Told::Event(happened) => Ok(number(&happened.event())),
+        Told::Gap(gap) => Err(gap.missed),
+    };
+    assert_eq!(next().await, Ok(1));
+    // Two that were taken are still told; of what came after them, two are kept no longer.
+    bus.tell((4..=9).map(news));
+    let mut told = Vec::new();
+    for _ in 0..7 {
+        told.push(next().await);
+    }
+    assert_eq!(told, [Ok(2), Ok(3), Err(Some(2)), Ok(6), Ok(7), Ok(8), Ok(9)]);
+}
+
+#[tokio::test]
+async fn a_reader_passes_over_entries_that_are_not_wanted() {
+    let bus = bus(100, 1 << 20);
+    let mut reader = Reader::new(bus.subscribe());
+    bus.tell((1..=50).map(news));
+    let fifty = reader
+        .next_in(|entry| matches!(entry.news(), News::Definitions(now) if now.flows == 50))
+        .await;
+    let Some(Told::Event(happened)) = fifty else {
+        panic!("{fifty:?}");
+    };
+    assert_eq!(happened.event().position, FIRST + 49);
+    assert_eq!(reader.position(), bus.position());
+}
+
+#[test]
+fn clients_push_out_their_own_events_and_no_others() {
+    let bus = bus(40, 1 << 20);
+    let mut listener = bus.subscribe();
+    bus.tell([news(1)]);
+    bus.tell((0..30).map(|n| News::Client(Arc::new(serde_json::json!(n)), 10)));
+    bus.tell([news(2)]);
+    let Some(Taken::Entries { entries, .. }) = listener.try_next() else {
+        panic!("what has happened here is still there");
+    };
+    assert_eq!(entries.len(), 1, "up to the hole");
+    let Some(Taken::Gap(gap)) = listener.try_next() else {
+        panic!("a hole is told");
+    };
+    assert_eq!((gap.missed, gap.of_clients), (Some(20), true));
+    let Some(Taken::Entries { entries, .. }) = listener.try_next() else {
+        panic!("then the rest");
+    };
+    assert_eq!(entries.len(), 11, "ten of the clients, and one of ours");
 }

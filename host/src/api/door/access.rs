@@ -193,6 +193,7 @@ pub(crate) const RULES: &[Rule] = &[
     read(GET, "/api/work_pools/{name}"),
     run(PATCH, "/api/work_pools/{name}"),
     run(DELETE, "/api/work_pools/{name}"),
+    read(POST, "/api/work_pools/{name}/concurrency_status"),
     read(POST, "/api/work_pools/{name}/workers/filter"),
     read(POST, "/api/work_pools/{name}/get_scheduled_flow_runs"),
     read(POST, "/api/work_pools/{name}/queues/filter"),

@@ -8,7 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::http::{HeaderMap, Method, Request};
+use axum::http::{HeaderMap, Method, Request, Uri};
 use axum::response::Response;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -52,7 +52,7 @@ impl Names {
     /// `strict`: nothing but the name stands between a stranger's page and us, or the operator has
     /// said which names there are.
     pub(super) fn check<B>(&self, request: &Request<B>, strict: bool) -> Result<(), String> {
-        let asked = asked(request)?;
+        let asked = asked(request.uri(), request.headers())?;
         if let Some(host) = &asked {
             self.check_host(host, strict)?;
         }
@@ -64,7 +64,18 @@ impl Names {
         let safe = matches!(*request.method(), Method::GET | Method::HEAD);
         match safe {
             true => Ok(()),
-            false => self.check_origin(request.method(), request.headers(), asked(request)?.as_deref()),
+            false => {
+                let asked = asked(request.uri(), request.headers())?;
+                self.check_origin(request.method(), request.headers(), asked.as_deref())
+            }
+        }
+    }
+
+    /// Only the name, where nothing else guards.
+    pub(super) fn check_name(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), String> {
+        match asked(uri, headers)? {
+            Some(host) => self.check_host(&host, true),
+            None => Ok(()),
         }
     }
 
@@ -117,14 +128,14 @@ impl Names {
 }
 
 /// The name that was asked for. One that is not there was not left out by a browser.
-fn asked<B>(request: &Request<B>) -> Result<Option<String>, String> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
+fn asked(uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, String> {
+    let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => return Err("The request has two Host headers".to_owned()),
         (Some(host), None) => Some(host.to_str().map_err(|_| "The Host header is no text".to_owned())?),
         _ => None,
     };
-    match (request.uri().authority(), host) {
+    match (uri.authority(), host) {
         (Some(authority), Some(host)) if authority.as_str() != host => {
             Err("The request line and the Host header name different hosts".to_owned())
         }

@@ -33,6 +33,13 @@ impl Doorstep {
     }
 }
 
+impl Doorstep {
+    /// Whether the request itself has shown something that the door knows.
+    pub(in crate::api) const fn is_known(&self) -> bool {
+        self.visitor.is_some()
+    }
+}
+
 impl Door {
     /// Lets a WebSocket in by the token of its first message, else by what its request has shown.
     ///
@@ -49,8 +56,8 @@ impl Door {
             (None, None) if !self.is_closed() => self.anyone(),
             (None, None) => {
                 return Err(Error::Unauthorized(
-                    "This host wants a key as the token: Prefect's clients send PREFECT_API_AUTH_STRING here, and not \
-                     PREFECT_API_KEY, so put the key there"
+                    // A close frame has room for 123 bytes.
+                    "This host wants a key as the token; Prefect's clients send PREFECT_API_AUTH_STRING: put the key there"
                         .to_owned(),
                 ));
             }

@@ -53,6 +53,12 @@ impl Choice {
 }
 
 impl Checked {
+    /// Whether events that clients have sent are wanted; they are of no flow run or deployment.
+    pub(super) fn takes_clients(&self) -> bool {
+        let of_kind = |kinds: &Vec<String>| kinds.iter().any(|kind| kind == shapes::CLIENT_EVENT);
+        self.kinds.as_ref().is_none_or(of_kind) && self.run.is_none() && self.deployment.is_none()
+    }
+
     pub(super) fn accepts(&self, what: &What<'_>) -> bool {
         let of_kind = self
             .kinds

@@ -11,8 +11,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -22,7 +22,8 @@ use serde_json::{Value, json};
 
 use super::shapes;
 use super::sse::{self, Frame, Place};
-use crate::api::bus::{Entry, Event, News, Subscription, Taken, What};
+use crate::api::bus::{Entry, Event, News, Reader, Told, What};
+use crate::api::door::Visitor;
 use crate::api::error::Error;
 use crate::api::{ApiState, flow_runs};
 use crate::store::{self, At, Changed};
@@ -41,6 +42,7 @@ pub(in crate::api) async fn stream(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     Query(from): Query<From>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let run = flow_runs::id_of(&id)?;
@@ -51,11 +53,13 @@ pub(in crate::api) async fn stream(
     };
     flow_runs::row(&state, run).await?;
     let place = state.streams.place()?;
+    let let_out = state.door.let_out(visitor);
     let feed = Feed::new(state, run, seen, place);
-    Ok(sse::response(futures_util::stream::unfold(feed, async |mut feed| {
+    let frames = futures_util::stream::unfold(feed, async |mut feed| {
         let frame = feed.next().await?;
         Some((frame, feed))
-    })))
+    });
+    Ok(sse::response(frames, let_out))
 }
 
 /// What a client has had.
@@ -102,7 +106,7 @@ struct Read {
 struct Feed {
     state: ApiState,
     run: FlowRunId,
-    subscription: Subscription,
+    reader: Reader,
     stage: Stage,
     waiting: VecDeque<Frame>,
     lines: i64,
@@ -122,7 +126,7 @@ impl Feed {
         Self {
             state,
             run,
-            subscription,
+            reader: Reader::new(subscription),
             stage,
             waiting: VecDeque::new(),
             lines: seen.map_or(0, |seen| seen.lines),
@@ -160,7 +164,7 @@ impl Feed {
         let Some((found, lines)) = read else {
             return Ok(self.deleted());
         };
-        self.subscription.go_to(position);
+        self.reader.go_to(position);
         self.pages.clear();
         let ended = found.state.state_type.is_terminal();
         let mut data = shapes::stored_flow_run(&found);
@@ -214,20 +218,12 @@ impl Feed {
 
     /// `None` when the host stops.
     async fn follow(&mut self) -> Option<Stage> {
-        let Taken::Entries { after, entries } = self.subscription.next().await? else {
-            return Some(Stage::Run);
-        };
         let run = self.run;
-        for entry in entries.iter().filter(|entry| concerns(entry, run)) {
-            for event in entry.events_after(after) {
-                if event.what.run() == Some(run)
-                    && let Some(stage) = self.happened(&event)
-                {
-                    return Some(stage);
-                }
-            }
+        match self.reader.next_in(|entry| concerns(entry, run)).await? {
+            Told::Event(happened) => Some(self.happened(&happened.event()).unwrap_or(Stage::Live)),
+            Told::Gap(gap) if gap.of_clients => Some(Stage::Live),
+            Told::Gap(_) => Some(Stage::Run),
         }
-        Some(Stage::Live)
     }
 
     /// The last stage, if this was the last event.
@@ -305,8 +301,8 @@ impl Feed {
     }
 }
 
-/// Whether an entry may have events of the run; most have not.
-fn concerns(entry: &Arc<Entry>, run: FlowRunId) -> bool {
+/// Whether an entry has events of the run, and then of no other; most have not.
+fn concerns(entry: &Entry, run: FlowRunId) -> bool {
     match entry.news() {
         News::Stored(Changed::Run(change)) => change.rows.run == run,
         News::Stored(Changed::Removed(removed)) => *removed == run,

@@ -1,17 +1,19 @@
 //! Events as JSON, in the shapes that [`super`] lists. What is read from the store and what has just
 //! happened look the same.
 
-use grepx_engine::{FlowRunId, StateType, TaskRunId, Timestamp};
+use grepx_engine::{FlowRunId, TaskRunId, Timestamp};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::sse::Frame;
 use crate::api::bus::{Event, Gap, What};
+use crate::api::shown::Shown;
 use crate::clock::rfc3339;
 use crate::store::{
-    FlowRun, LogLine, LogRow, RunChange, RunIdentity, RunState, Step, StoredState, Switch, TaskRow, TaskRun, line_id,
-    planned_state_id,
+    FlowRun, LogLine, LogRow, RunChange, RunIdentity, RunState, Step, Switch, TaskRow, TaskRun, line_id,
 };
+
+pub(super) const CLIENT_EVENT: &str = "client_event";
 
 /// Kinds that a client may choose from.
 pub(super) const KINDS: [&str; 11] = [
@@ -25,7 +27,7 @@ pub(super) const KINDS: [&str; 11] = [
     "work_queue",
     "plugin",
     "definitions",
-    "client_event",
+    CLIENT_EVENT,
 ];
 
 pub(super) const fn kind(what: &What<'_>) -> &'static str {
@@ -40,7 +42,7 @@ pub(super) const fn kind(what: &What<'_>) -> &'static str {
         What::PoolSwitch { .. } => "work_queue",
         What::Plugin(_) => "plugin",
         What::Definitions(_) => "definitions",
-        What::Client(_) => "client_event",
+        What::Client(_) => CLIENT_EVENT,
     }
 }
 
@@ -81,47 +83,14 @@ pub(super) fn gap(gap: Gap) -> Frame {
     )
 }
 
-/// A state, wherever it comes from.
-struct Shown<'a> {
-    id: Uuid,
-    state_type: StateType,
-    name: &'a str,
-    message: Option<&'a str>,
-    since: Timestamp,
-}
-
-impl Shown<'_> {
-    fn to_json(&self) -> Value {
-        json!({
-            "id": self.id,
-            "type": self.state_type,
-            "name": self.name,
-            "timestamp": rfc3339(self.since),
-            "message": self.message,
-        })
-    }
-}
-
-impl<'a> From<&'a StoredState> for Shown<'a> {
-    fn from(state: &'a StoredState) -> Self {
-        Self {
-            id: state.id,
-            state_type: state.state_type,
-            name: &state.name,
-            message: state.message.as_deref(),
-            since: state.since,
-        }
-    }
-}
-
-fn shown<'a>(state: &'a grepx_engine::State, id: Uuid) -> Shown<'a> {
-    Shown {
-        id,
-        state_type: state.state_type,
-        name: state.name,
-        message: state.message.as_deref(),
-        since: state.since,
-    }
+fn state(shown: &Shown<'_>) -> Value {
+    json!({
+        "id": shown.id,
+        "type": shown.state_type,
+        "name": shown.name,
+        "timestamp": rfc3339(shown.since),
+        "message": shown.message,
+    })
 }
 
 fn previous(step: &Step) -> Value {
@@ -145,7 +114,10 @@ fn flow_run(change: &RunChange, step: &Step) -> Value {
             reason,
             ..
         } = now;
-        data.insert("state".into(), shown(state, step.state_id(run.0)).to_json());
+        data.insert(
+            "state".into(),
+            self::state(&Shown::entered(state, step.state_id(run.0))),
+        );
         data.insert("previous".into(), previous(step));
         data.insert("reason".into(), reason.clone().into());
         if let Some(at) = expected_start {
@@ -160,7 +132,7 @@ fn flow_run(change: &RunChange, step: &Step) -> Value {
 /// One that was read.
 pub(super) fn stored_flow_run(one: &FlowRun) -> Value {
     let mut data = identity(one.run.id, Some(&RunIdentity::from(&one.run)));
-    data.insert("state".into(), Shown::from(&one.state).to_json());
+    data.insert("state".into(), state(&Shown::stored(&one.state)));
     data.insert("previous".into(), Value::Null);
     data.insert("reason".into(), one.reason.clone().into());
     times(&mut data, one.start_time, one.end_time, one.total_run_time_ms);
@@ -170,14 +142,7 @@ pub(super) fn stored_flow_run(one: &FlowRun) -> Value {
 
 fn planned(run: &RunIdentity) -> Value {
     let mut data = identity(run.id, Some(run));
-    let state = Shown {
-        id: planned_state_id(run.id),
-        state_type: StateType::Scheduled,
-        name: "Scheduled",
-        message: None,
-        since: run.created_at,
-    };
-    data.insert("state".into(), state.to_json());
+    data.insert("state".into(), state(&Shown::planned(run)));
     data.insert("previous".into(), Value::Null);
     data.insert("reason".into(), Value::Null);
     times(&mut data, None, None, 0);
@@ -221,7 +186,7 @@ fn task_run(run: FlowRunId, row: &TaskRow, step: &Step) -> Value {
         "kind": row.kind,
         "index": row.node.index,
         "attempt": row.attempt,
-        "state": shown(&row.state, step.state_id(id.0)).to_json(),
+        "state": state(&Shown::entered(&row.state, step.state_id(id.0))),
         "previous": previous(step),
         "reason": row.reason,
         "status": row.status,
@@ -245,7 +210,7 @@ pub(super) fn stored_task_run(one: &TaskRun) -> Value {
         "kind": one.kind,
         "index": one.node.index,
         "attempt": one.attempt,
-        "state": Shown::from(&one.state).to_json(),
+        "state": state(&Shown::stored(&one.state)),
         "previous": null,
         "reason": one.reason,
         "status": one.status,

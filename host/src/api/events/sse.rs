@@ -13,6 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::error::Error;
 
+/// WebSockets at once that have not shown a key.
+const DOORSTEP: usize = 32;
 /// Between two signs of life; proxies and clients give up after a minute or so.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// After which a client that was cut off comes again.
@@ -29,6 +31,8 @@ const BUFFERING: (HeaderName, HeaderValue) = (
 pub(in crate::api) struct Streams {
     places: Arc<Semaphore>,
     most: usize,
+    /// For WebSockets that have shown nothing yet: strangers must not take the places of others.
+    doorstep: Arc<Semaphore>,
 }
 
 /// Given back when the stream ends.
@@ -39,7 +43,22 @@ impl Streams {
         Self {
             places: Arc::new(Semaphore::new(most)),
             most,
+            doorstep: Arc::new(Semaphore::new(DOORSTEP)),
         }
+    }
+
+    /// Places that are taken, and all.
+    pub(in crate::api) fn taken(&self) -> (usize, usize) {
+        (self.most.saturating_sub(self.places.available_permits()), self.most)
+    }
+
+    /// A place for somebody who has still to show a key.
+    pub(in crate::api) fn doorstep(&self) -> Result<Place, Error> {
+        Arc::clone(&self.doorstep).try_acquire_owned().map_err(|_| {
+            Error::Unavailable(format!(
+                "{DOORSTEP} WebSockets have not shown a key yet, which is the most at a time: try again"
+            ))
+        })
     }
 
     /// A place for one more.
@@ -66,6 +85,15 @@ impl Frame {
         Self { event, data, id: None }
     }
 
+    /// Only where the client is.
+    pub(super) const fn mark(id: String) -> Self {
+        Self {
+            event: "",
+            data: Value::Null,
+            id: Some(id),
+        }
+    }
+
     pub(super) fn with_id(self, id: String) -> Self {
         Self { id: Some(id), ..self }
     }
@@ -86,16 +114,23 @@ pub(super) fn strange_id(id: &str) -> Error {
     ))
 }
 
-pub(super) fn response(frames: impl Stream<Item = Frame> + Send + 'static) -> Response {
+/// `end`: when whoever listens may do so no longer.
+pub(super) fn response(
+    frames: impl Stream<Item = Frame> + Send + 'static,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> Response {
     let first = futures_util::stream::once(async { Event::default().retry(RETRY) });
-    let events = first.chain(frames.map(|frame| event(&frame)));
+    let events = first.chain(frames.take_until(end).map(|frame| event(&frame)));
     let stream = Sse::new(events.map(Ok::<_, Infallible>)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     ([BUFFERING], stream).into_response()
 }
 
 /// JSON has no line breaks of its own, so it is one line of data.
 fn event(frame: &Frame) -> Event {
-    let event = Event::default().event(frame.event).data(frame.data.to_string());
+    let event = match frame.event {
+        "" => Event::default(),
+        kind => Event::default().event(kind).data(frame.data.to_string()),
+    };
     match &frame.id {
         Some(id) => event.id(id),
         None => event,

@@ -76,12 +76,16 @@ impl FlowFilter {
         .unwrap_or_default()
     }
 
+    pub(super) fn asks_nothing(&self) -> bool {
+        self.id.asks_nothing() && self.name.asks_nothing() && self.tags.asks_nothing() && self.is_undeployed.is_none()
+    }
+
     /// `is_deployed`: whether a deployment runs it.
     pub(super) fn accepts(&self, flow: &Flow, is_deployed: bool) -> bool {
         holds(
             self.join,
             [
-                of_choice(&self.id, &flow.id),
+                of_choice(&self.id, Some(&flow.id)),
                 of_text(&self.name, &flow.name),
                 of_tags(&self.tags, &flow.tags),
                 self.is_undeployed.map(|wanted| wanted != is_deployed),
@@ -113,6 +117,16 @@ impl DeploymentFilter {
         .unwrap_or_default()
     }
 
+    pub(super) fn asks_nothing(&self) -> bool {
+        self.id.asks_nothing()
+            && self.name.asks_nothing()
+            && self.any_name.is_none()
+            && self.tags.asks_nothing()
+            && self.paused.is_none()
+            && self.work_queue.asks_nothing()
+            && self.limit == LimitFilter::default()
+    }
+
     pub(super) fn accepts(&self, one: &Deployment, paused: bool) -> bool {
         let any_name = self
             .any_name
@@ -121,12 +135,12 @@ impl DeploymentFilter {
         holds(
             self.join,
             [
-                of_choice(&self.id, &one.id),
+                of_choice(&self.id, Some(&one.id)),
                 of_text(&self.name, &one.name),
                 any_name,
                 of_tags(&self.tags, &one.tags),
                 self.paused.map(|wanted| wanted == paused),
-                of_choice(&self.work_queue, &one.work_queue),
+                of_choice(&self.work_queue, Some(&one.work_queue)),
                 self.limit.accepts(one.live_runs_max()),
             ],
         )
@@ -155,13 +169,17 @@ impl PoolFilter {
         .unwrap_or_default()
     }
 
+    pub(super) fn asks_nothing(&self) -> bool {
+        self.id.asks_nothing() && self.name.asks_nothing() && self.pool_type.asks_nothing()
+    }
+
     pub(in crate::api) fn accepts(&self, pool: &Pool) -> bool {
         holds(
             self.join,
             [
-                of_choice(&self.id, &pool.id),
-                of_choice(&self.name, &pool.name),
-                of_choice(&self.pool_type, &pool.pool_type),
+                of_choice(&self.id, Some(&pool.id)),
+                of_choice(&self.name, Some(&pool.name)),
+                of_choice(&self.pool_type, Some(&pool.pool_type)),
             ],
         )
     }
@@ -171,9 +189,9 @@ impl PoolFilter {
         holds(
             self.join,
             [
-                of_choice(&self.id, &pool_id(name)),
-                of_choice(&self.name, name),
-                of_choice(&self.pool_type, &String::new()),
+                of_choice(&self.id, Some(&pool_id(name))),
+                of_choice(&self.name, Some(name)),
+                of_choice(&self.pool_type, Some(&String::new())),
             ],
         )
     }
@@ -206,6 +224,10 @@ impl QueueFilter {
         }
     }
 
+    pub(super) fn asks_nothing(&self) -> bool {
+        self.id.asks_nothing() && self.name.asks_nothing() && self.prefixes.is_none()
+    }
+
     pub(in crate::api) fn accepts(&self, queue: &Queue) -> bool {
         self.accepts_row(&queue.id, &queue.name)
     }
@@ -218,9 +240,9 @@ impl QueueFilter {
         let starts = |all: &Vec<String>| all.iter().any(|prefix| name.starts_with(prefix));
         let named = given(
             Join::All,
-            [of_choice(&self.name, name), self.prefixes.as_ref().map(starts)],
+            [of_choice(&self.name, Some(name)), self.prefixes.as_ref().map(starts)],
         );
-        holds(self.join, [of_choice(&self.id, id), named])
+        holds(self.join, [of_choice(&self.id, Some(id)), named])
     }
 }
 
@@ -230,27 +252,28 @@ fn holds<const N: usize>(join: Join, conditions: [Option<bool>; N]) -> bool {
 }
 
 /// `None` when no condition is given.
-fn given<const N: usize>(join: Join, conditions: [Option<bool>; N]) -> Option<bool> {
+pub(in crate::api) fn given<const N: usize>(join: Join, conditions: [Option<bool>; N]) -> Option<bool> {
     conditions.into_iter().flatten().reduce(|one, other| match join {
         Join::All => one && other,
         Join::Any => one || other,
     })
 }
 
-fn of_choice<T: PartialEq>(choice: &Choice<T>, value: &T) -> Option<bool> {
+pub(in crate::api) fn of_choice<T: PartialEq>(choice: &Choice<T>, value: Option<&T>) -> Option<bool> {
+    let is_in = |list: &Vec<T>| value.is_some_and(|value| list.contains(value));
     given(
         choice.join,
         [
-            choice.any.as_ref().map(|any| any.contains(value)),
-            choice.not.as_ref().map(|not| !not.contains(value)),
-            choice.is_null.map(|wanted| !wanted),
+            choice.any.as_ref().map(is_in),
+            choice.not.as_ref().map(|not| !is_in(not)),
+            choice.is_null.map(|wanted| value.is_none() == wanted),
         ],
     )
 }
 
 fn of_text(text: &Text, value: &String) -> Option<bool> {
     let like = text.like.as_ref().map(|part| contains(value, part));
-    given(Join::All, [of_choice(&text.choice, value), like])
+    given(Join::All, [of_choice(&text.choice, Some(value)), like])
 }
 
 fn contains(text: &str, part: &str) -> bool {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::super::body::Fields;
 use crate::clock;
-use crate::store::{Choice, Join, Period, Tags, Text};
+use crate::store::{Choice, Creator, Join, Period, Tags, Text};
 
 /// `operator`: how the conditions beside it are joined.
 pub(super) fn join(fields: &mut Fields<'_>) -> Join {
@@ -64,6 +64,17 @@ pub(super) fn period(fields: &mut Fields<'_>, name: &str) -> Period {
         is_null: fields.value("is_null_"),
     };
     fields.object(name, read).unwrap_or_default()
+}
+
+pub(super) fn creator(fields: &mut Fields<'_>) -> Creator {
+    let read = |fields: &mut Fields<'_>| Creator {
+        join: join(fields),
+        // As the run store has them.
+        id: fields.list("id_", |text| uuid(text).map(|id| id.to_string())),
+        kind: fields.value("type_"),
+        is_null: fields.value("is_null_"),
+    };
+    fields.object("created_by", read).unwrap_or_default()
 }
 
 /// What a run is in, by type and by name.

@@ -35,6 +35,12 @@ impl Page {
         self.add(name, help, family);
     }
 
+    /// As [`Self::gauge`], of values that mean nothing when they are added up: beyond the bound they
+    /// are left out.
+    pub(in crate::api) fn each(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = (Labels, f64)>) {
+        self.gauge(name, help, samples.into_iter().take(SERIES_MAX));
+    }
+
     /// `_total` is added to the name.
     pub(in crate::api) fn counter(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = (Labels, f64)>) {
         let family = Family::<Labels, Counter<f64, AtomicU64>>::default();

@@ -2,10 +2,13 @@
 //! an empty list is no condition, as in Prefect.
 
 use grepx_engine::Timestamp;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Labels, PrefectEvent};
-use crate::api::body::Fields;
+use super::{Labels, PrefectEvent, family};
+use crate::api::body::{Body, Fields};
+use crate::api::bus::What;
+use crate::api::error::Error;
 use crate::api::filter::{instant, uuid};
 use glob::matches;
 use search::Search;
@@ -45,7 +48,12 @@ struct Resource {
 }
 
 impl EventFilter {
-    /// The fields of `filter`, which are read from an object of their own or from the body itself.
+    /// Of what stands in `filter`; without one it asks for everything.
+    pub(in crate::api) fn of(filter: &Value) -> Result<Self, Error> {
+        let body = Body::of(json!({"filter": filter}));
+        body.read(|fields| fields.object("filter", Self::read).unwrap_or_default())
+    }
+
     pub(in crate::api) fn read(fields: &mut Fields<'_>) -> Self {
         let occurred = |fields: &mut Fields<'_>| (fields.parsed("since", instant), fields.parsed("until", instant));
         let (since, until) = fields.object("occurred", occurred).unwrap_or_default();
@@ -76,6 +84,11 @@ impl EventFilter {
         }
     }
 
+    /// What is cheaper to know than the event itself.
+    pub(in crate::api) fn may_include(&self, what: &What<'_>) -> bool {
+        family(what).is_some_and(|family| self.name.may_include(family))
+    }
+
     pub(in crate::api) fn includes(&self, event: &PrefectEvent) -> bool {
         self.since.is_none_or(|since| since <= event.occurred)
             && self.until.is_none_or(|until| event.occurred <= until)
@@ -101,6 +114,13 @@ impl EventFilter {
 }
 
 impl Name {
+    /// Names that begin so.
+    fn may_include(&self, family: &str) -> bool {
+        let may_begin = |prefix: &String| prefix.starts_with(family) || family.starts_with(prefix.as_str());
+        (self.prefix.is_empty() || self.prefix.iter().any(may_begin))
+            && (self.name.is_empty() || self.name.iter().any(|name| name.starts_with(family)))
+    }
+
     fn includes(&self, event: &str) -> bool {
         let begins = |prefixes: &[String]| prefixes.iter().any(|prefix| event.starts_with(prefix.as_str()));
         let is = |names: &[String]| names.iter().any(|name| name == event);

@@ -1,26 +1,18 @@
 //! Changes of states as events: their id is that of the state, and they follow the state before.
 
-use grepx_engine::{StateType, Timestamp};
+use grepx_engine::StateType;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::labels::{around, related, resource};
 use super::{Labels, PrefectEvent};
+use crate::api::shown::Shown;
 use crate::clock::rfc3339;
 use crate::definitions::Catalog;
-use crate::store::{FlowRun, RunChange, RunIdentity, Step, StoredState, TaskRow, planned_state_id};
+use crate::store::{FlowRun, RunChange, RunIdentity, Step, StoredState, TaskRow};
 
 /// Prefect's limit for what its events carry of a message.
 const MESSAGE_CHARS_MAX: usize = 100_000;
-
-/// A state, wherever it comes from.
-struct Shown<'a> {
-    id: Uuid,
-    state_type: StateType,
-    name: &'a str,
-    message: Option<&'a str>,
-    since: Timestamp,
-}
 
 /// The state before.
 struct Former<'a> {
@@ -28,28 +20,6 @@ struct Former<'a> {
     state_type: StateType,
     name: &'a str,
     message: Option<&'a str>,
-}
-
-impl<'a> Shown<'a> {
-    fn of(state: &'a grepx_engine::State, id: Uuid) -> Self {
-        Self {
-            id,
-            state_type: state.state_type,
-            name: state.name,
-            message: state.message.as_deref(),
-            since: state.since,
-        }
-    }
-
-    fn stored(state: &'a StoredState) -> Self {
-        Self {
-            id: state.id,
-            state_type: state.state_type,
-            name: &state.name,
-            message: state.message.as_deref(),
-            since: state.since,
-        }
-    }
 }
 
 fn former(step: &Step, owner: Uuid) -> Option<Former<'_>> {
@@ -70,7 +40,7 @@ pub(super) fn flow_run(change: &RunChange, step: &Step, catalog: &Catalog) -> Op
     let about = resource("flow-run", rows.run.0, identity.map(|one| one.name.as_str()))
         .with("prefect.run-count", now.run_count.to_string());
     let others = identity.map_or_else(Vec::new, |one| around(one, catalog));
-    let state = Shown::of(&now.state, step.state_id(rows.run.0));
+    let state = Shown::entered(&now.state, step.state_id(rows.run.0));
     Some(event(
         "flow-run",
         about,
@@ -81,15 +51,8 @@ pub(super) fn flow_run(change: &RunChange, step: &Step, catalog: &Catalog) -> Op
 }
 
 pub(super) fn planned(run: &RunIdentity, catalog: &Catalog) -> PrefectEvent {
-    let state = Shown {
-        id: planned_state_id(run.id),
-        state_type: StateType::Scheduled,
-        name: "Scheduled",
-        message: None,
-        since: run.created_at,
-    };
     let about = resource("flow-run", run.id.0, Some(&run.name)).with("prefect.run-count", "0");
-    event("flow-run", about, around(run, catalog), &state, None)
+    event("flow-run", about, around(run, catalog), &Shown::planned(run), None)
 }
 
 /// The states of a flow run that was read, oldest first.
@@ -127,7 +90,7 @@ pub(super) fn task_run(change: &RunChange, row: &TaskRow, step: &Step, catalog: 
         .with("prefect.orchestration", "server");
     let mut others = vec![related("flow-run", run.0, identity.map(|one| one.name.as_str()))];
     others.extend(identity.into_iter().flat_map(|one| around(one, catalog)));
-    let state = Shown::of(&row.state, step.state_id(id.0));
+    let state = Shown::entered(&row.state, step.state_id(id.0));
     let mut told = event("task-run", about, others, &state, former(step, id.0).as_ref());
     told.payload["task_run"] = json!({
         "id": id,

@@ -3,26 +3,29 @@
 //! has no message for events that are missing.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::talk::{Close, Talk};
 use crate::api::ApiState;
-use crate::api::body::Body;
-use crate::api::bus::{Subscription, Taken};
+use crate::api::bus::{Reader, Told};
 use crate::api::prefect_events::filter::EventFilter;
 use crate::api::prefect_events::kept::kept;
 use crate::api::prefect_events::{PrefectEvent, translate};
+
+/// How long after a commit it is told at most: what was read before can come again so long.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 pub(super) async fn send(state: &ApiState, talk: &mut Talk) -> Result<(), Close> {
     let Some((filter, message)) = super::filter(talk).await? else {
         return Ok(());
     };
-    let filter = Body::of(filter)
-        .read(EventFilter::read)
-        .map_err(|refused| Close::protocol(&super::invalid_filter(&refused)))?;
+    let filter = EventFilter::of(&filter).map_err(|refused| Close::protocol(&super::invalid_filter(&refused)))?;
     // First a place among those who are told, so that nothing falls between what is kept and what comes.
-    let mut subscription = state.events.subscribe();
+    let reader = Reader::new(state.events.subscribe());
     let mut sent = HashSet::new();
     if message["backfill"] != Value::Bool(false) {
         let all = kept(state, &filter).await;
@@ -31,44 +34,35 @@ pub(super) async fn send(state: &ApiState, talk: &mut Talk) -> Result<(), Close>
             talk.send(&envelope(&event)).await?;
         }
     }
-    follow(state, talk, &filter, &mut subscription, sent).await
+    follow(state, talk, &filter, reader, sent).await
 }
 
 async fn follow(
     state: &ApiState,
     talk: &mut Talk,
     filter: &EventFilter,
-    subscription: &mut Subscription,
-    mut sent: HashSet<uuid::Uuid>,
+    mut reader: Reader,
+    mut sent: HashSet<Uuid>,
 ) -> Result<(), Close> {
-    loop {
-        let taken = tokio::select! {
-            taken = subscription.next() => taken,
-            heard = talk.receive() => match heard? {
-                // It has nothing more to say.
-                Some(_) => continue,
-                None => return Ok(()),
-            },
+    let forgotten_at = Instant::now() + TOLD_AGAIN;
+    while let Some(told) = super::told(talk, &mut reader).await? {
+        if !sent.is_empty() && Instant::now() > forgotten_at {
+            sent = HashSet::new();
+        }
+        let happened = match told {
+            Told::Event(happened) => happened,
+            Told::Gap(gap) => return Err(super::missed(gap, "connect again")),
         };
-        let (after, entries) = match taken {
-            None => return Err(Close::going_away()),
-            Some(Taken::Gap(gap)) => {
-                let missed = gap.missed.unwrap_or_default();
-                return Err(Close::trouble(&format!(
-                    "{missed} events were not taken in time and are gone: connect again"
-                )));
-            }
-            Some(Taken::Entries { after, entries }) => (after, entries),
-        };
-        let catalog = state.catalog.load_full();
-        for event in entries.iter().flat_map(|entry| entry.events_after(after)) {
-            if let Some(told) = translate(&event, &catalog).filter(|told| filter.includes(told))
-                && !sent.remove(&told.id)
-            {
-                talk.send(&envelope(&told)).await?;
-            }
+        let event = happened.event();
+        if !filter.may_include(&event.what) {
+            continue;
+        }
+        let event = translate(&event, &state.catalog.load()).filter(|told| filter.includes(told));
+        if let Some(event) = event.filter(|told| !sent.remove(&told.id)) {
+            talk.send(&envelope(&event)).await?;
         }
     }
+    Ok(())
 }
 
 fn envelope(event: &PrefectEvent) -> Value {

@@ -10,8 +10,6 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 const PING: Duration = Duration::from_secs(20);
 /// After which a silent client is taken for gone.
 const SILENCE: Duration = Duration::from_secs(60);
-/// For the messages that open the conversation.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// For the last words.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// RFC 6455, section 5.5: what a close frame may hold beside its code.
@@ -39,6 +37,11 @@ impl Close {
 
     pub(super) fn trouble(reason: &str) -> Self {
         Self::new(1011, reason)
+    }
+
+    /// There is no place now.
+    pub(super) fn later(reason: &str) -> Self {
+        Self::new(1013, reason)
     }
 
     /// The other side has gone, or does not take what is sent.
@@ -74,8 +77,8 @@ impl Talk {
     }
 
     /// One of the messages that open the conversation; `None` when the client has gone.
-    pub(super) async fn receive_first(&mut self) -> Result<Option<Value>, Close> {
-        match tokio::time::timeout(PATIENCE, self.receive()).await {
+    pub(super) async fn receive_within(&mut self, patience: Duration) -> Result<Option<Value>, Close> {
+        match tokio::time::timeout(patience, self.receive()).await {
             Ok(received) => received,
             Err(_) => Err(Close::policy("no message has come for too long")),
         }

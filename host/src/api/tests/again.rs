@@ -6,7 +6,7 @@ use grepx_engine::{Json, NodeId, Rejected, StateType};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::world::{NOW, World};
+use super::world::{Meanwhile, NOW, World};
 use crate::runner::{self, Begin};
 
 fn detail(body: &Value) -> &str {
@@ -350,4 +350,104 @@ async fn a_run_whose_time_has_not_come_is_waited_for() {
         answer.body["details"]["reason"],
         "Only scheduled flows can be marked late."
     );
+}
+
+#[tokio::test]
+async fn a_clean_up_that_does_not_end_can_be_ended() {
+    let world = World::new().await;
+    let run = world.run_in(StateType::Cancelling, "Cancelling").await;
+    let path = format!("/api/flow_runs/{run}/set_state");
+    let once_more = world.post(&path, json!({"state": {"type": "CANCELLING"}})).await.body;
+    assert_eq!(
+        (&once_more["status"], &once_more["state"]["type"]),
+        (&json!("REJECT"), &json!("CANCELLING"))
+    );
+    let forced = world.post(&path, json!({"state": {"type": "CANCELLED"}})).await.body;
+    assert_eq!(
+        (&forced["status"], &forced["state"]["type"]),
+        (&json!("ACCEPT"), &json!("CANCELLED"))
+    );
+
+    world.run_in(StateType::Cancelling, "Cancelling").await;
+    let all = |force: bool| json!({"all": true, "force": force});
+    let asked = world.post("/api/flow_runs/bulk/cancel", all(false)).await.body;
+    assert_eq!(asked["matched"], 0, "{asked}");
+    let forced = world.post("/api/flow_runs/bulk/cancel", all(true)).await.body;
+    assert_eq!(forced["done"], 1, "{forced}");
+}
+
+#[tokio::test]
+async fn a_run_that_starts_while_it_is_cancelled_is_not_said_to_have_ended() {
+    let world = World::new().await;
+    let run = world.run_in(StateType::Scheduled, "Scheduled").await;
+    world.meanwhile(Meanwhile::Started);
+    let answer = world
+        .post(
+            &format!("/api/flow_runs/{run}/set_state"),
+            json!({"state": {"type": "CANCELLING"}}),
+        )
+        .await
+        .body;
+    assert_eq!(
+        (&answer["status"], &answer["state"]["type"]),
+        (&json!("ACCEPT"), &json!("CANCELLING"))
+    );
+}
+
+#[tokio::test]
+async fn a_filter_that_only_looks_like_one_is_an_empty_one() {
+    let world = World::new().await;
+    world.run_in(StateType::Failed, "Failed").await;
+    for filter in [
+        json!({"flow_runs": {"operator": "or_"}}),
+        json!({"flow_runs": {"id": {"not_any_": []}}}),
+        json!({"flow_runs": {"state": {"operator": "or_", "type": {"operator": "or_"}}}}),
+        json!({"task_runs": {"operator": "or_"}}),
+        json!({"flows": {"operator": "or_"}, "deployments": {"tags": {"all_": []}}}),
+        json!({"work_pools": {"operator": "or_", "type": {"not_any_": []}}, "work_queues": {"operator": "or_"}}),
+    ] {
+        let answer = world.post("/api/flow_runs/bulk/delete", filter.clone()).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{filter}");
+    }
+    assert_eq!(world.post("/api/flow_runs/count", json!({})).await.body, 1);
+}
+
+#[tokio::test]
+async fn what_another_one_does_again_is_not_asked_for_too() {
+    let world = World::new().await;
+    let parent = world.run_in(StateType::Failed, "Failed").await;
+    let child = world.child_in(parent, StateType::Failed, "Failed").await;
+    let failed = json!({"flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}});
+    let done = world.post("/api/flow_runs/bulk/retry", failed).await.body;
+    assert_eq!((&done["matched"], &done["done"]), (&json!(1), &json!(1)), "{done}");
+    assert_eq!(world.retries(), [(parent, Begin::Failed, None)]);
+    let by_id = json!({"flow_runs": {"id": {"any_": [child]}}});
+    let done = world.post("/api/flow_runs/bulk/retry", by_id).await.body;
+    assert_eq!(done["done"], 1, "its parent was not named: {done}");
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_read_or_is_gone_costs_the_others_nothing() {
+    let world = World::new().await;
+    let run = world.run_in(StateType::Failed, "Failed").await;
+    world.refuse_with(runner::Error::Store(crate::store::Error::Unreadable {
+        run,
+        what: "its log".into(),
+        source: None,
+    }));
+    let answer = world.post("/api/flow_runs/bulk/retry", json!({"all": true})).await;
+    assert_eq!((answer.status, &answer.body["refused"]), (StatusCode::OK, &json!(1)));
+    let why = answer.body["refusals"][0]["reason"].as_str().expect("a reason");
+    assert!(why.contains("its log cannot be read"), "{why}");
+
+    let world = World::new().await;
+    world.run_in(StateType::Running, "Running").await;
+    world.meanwhile(Meanwhile::Vanished);
+    let answer = world
+        .post(
+            "/api/flow_runs/bulk_set_state",
+            json!({"all": true, "state": {"type": "CANCELLING"}}),
+        )
+        .await;
+    assert_eq!((answer.status, &answer.body["results"]), (StatusCode::OK, &json!([])));
 }

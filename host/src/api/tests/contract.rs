@@ -373,3 +373,75 @@ async fn what_is_not_kept_here_says_so_and_where_it_is() {
     let settings = world.get("/api/admin/settings").await.body;
     assert!(settings["server.port"].is_string(), "{settings}");
 }
+
+#[tokio::test]
+async fn who_holds_the_slots_of_a_pool_is_told_queue_by_queue() {
+    let world = World::new().await;
+    let path = "/api/work_pools/pool/concurrency_status";
+    let status = world.post(path, json!({"page": 1, "flow_run_limit": 200})).await;
+    assert_eq!(status.status, StatusCode::OK, "{}", status.body);
+    let status = status.body;
+    assert_eq!(
+        (&status["active_slots"], &status["concurrency_limit"]),
+        (&json!(0), &json!(3))
+    );
+    assert_eq!(
+        (&status["count"], &status["pages"], &status["page"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    assert_eq!(status["queues"][0]["queue_name"], "default");
+    assert_eq!(status["queues"][0]["flow_runs"], json!([]));
+    let refused = world.post(path, json!({"flow_run_limit": 201})).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let nobody = world.post("/api/work_pools/nobody/concurrency_status", json!({})).await;
+    assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn flow_runs_are_found_by_who_asked_for_them() {
+    let world = World::new().await;
+    let daily = world.daily().await;
+    let made = world
+        .post("/api/keys", json!({"name": "k", "scope": "admin"}))
+        .await
+        .body;
+    let key = format!("Bearer {}", made["key"].as_str().expect("a key"));
+    let key = [("authorization", key.as_str())];
+    let path = format!("/api/deployments/{daily}/create_flow_run");
+    let created = world.ask("POST", &path, &key, json!({})).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.body);
+    for (creator, found) in [
+        (json!({"type_": ["KEY", "HOOK"]}), 1),
+        (json!({"id_": [made["id"]]}), 1),
+        (json!({"type_": ["SCHEDULE"]}), 0),
+        (json!({"is_null_": true}), 0),
+        (json!({"operator": "or_", "type_": ["SCHEDULE"], "is_null_": false}), 1),
+    ] {
+        let body = json!({"flow_runs": {"created_by": creator}});
+        let answer = world.ask("POST", "/api/flow_runs/count", &key, body).await;
+        assert_eq!(answer.body, found, "{creator}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_run_is_made_with_is_judged_as_what_it_is_changed_to() {
+    let world = World::new().await;
+    let path = format!("/api/deployments/{}/create_flow_run", world.daily().await);
+    for body in [
+        json!({"labels": {"deep": {}}}),
+        json!({"labels": {"long": "x".repeat(5_000)}}),
+        json!({"tags": ["x".repeat(5_000)]}),
+    ] {
+        let answer = world.post(&path, body.clone()).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let lease = json!({"names": ["x"], "slots": 1, "holder": {"type": "x".repeat(5_000)}});
+    let answer = world
+        .post("/api/v2/concurrency_limits/increment-with-lease", lease)
+        .await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let message = json!({"state": {"type": "CANCELLING", "message": "x".repeat(5_000)}});
+    let run = world.run_in(StateType::Running, "Running").await;
+    let answer = world.post(&format!("/api/flow_runs/{run}/set_state"), message).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+}

@@ -29,7 +29,14 @@ struct Messages {
 
 impl Messages {
     async fn open(world: &World, path: &str, last_event_id: Option<&str>) -> Self {
+        Self::open_as(world, path, last_event_id, None).await
+    }
+
+    async fn open_as(world: &World, path: &str, last_event_id: Option<&str>, authorization: Option<&str>) -> Self {
         let mut request = Request::get(path);
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
         }
@@ -55,8 +62,26 @@ impl Messages {
             }
             let next = tokio::time::timeout(PATIENCE, self.body.next());
             let bytes = next.await.expect("something comes")?.expect("a body");
-            self.text.push_str(std::str::from_utf8(&bytes).expect("text"));
+            self.heard(&bytes);
         }
+    }
+
+    /// Whether an id has come alone; nothing is waited for.
+    async fn told_ahead(&mut self) -> bool {
+        while let Ok(Some(bytes)) = tokio::time::timeout(Duration::from_millis(5), self.body.next()).await {
+            self.heard(&bytes.expect("a body"));
+        }
+        self.last_id().is_some()
+    }
+
+    /// Of what was heard and is no message.
+    fn last_id(&self) -> Option<String> {
+        let mut blocks = self.text.split("\n\n");
+        blocks.find_map(|block| Some(block.strip_prefix("id: ")?.to_owned()))
+    }
+
+    fn heard(&mut self, bytes: &[u8]) {
+        self.text.push_str(std::str::from_utf8(bytes).expect("text"));
     }
 
     async fn expect(&mut self, event: &str) -> Message {
@@ -332,4 +357,48 @@ async fn streams_end_when_the_host_stops() {
     world.events.close();
     assert_eq!(all.next().await, None);
     assert_eq!(one.next().await, None);
+}
+
+#[tokio::test]
+async fn who_wants_little_is_told_how_far_it_is() {
+    let world = World::with("limits: {events_kept: 50}").await;
+    let mut messages = Messages::open(&world, "/api/events?events=deployment", None).await;
+    messages.expect("subscribed").await;
+    let run = world.run_in(StateType::Running, "Running").await;
+    for _ in 0..40 {
+        // Four events each; nobody wants them.
+        world.put_task(run, Json::from(&json!(1))).await;
+        if messages.told_ahead().await {
+            break;
+        }
+    }
+    let id = messages.last_id().expect("an id came alone");
+    let mut again = Messages::open(&world, "/api/events?events=deployment", Some(&id)).await;
+    assert_eq!(again.expect("subscribed").await.id, Some(id));
+    let daily = world.daily().await;
+    let path = format!("/api/deployments/{daily}/pause_deployment");
+    world.post(&path, Value::Null).await;
+    again.expect("deployment").await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_key_that_opened_it() {
+    let world = World::new().await;
+    let mut anyone = Messages::open(&world, "/api/events", None).await;
+    anyone.expect("subscribed").await;
+    let made = world.post("/api/keys", json!({"name": "a", "scope": "admin"})).await;
+    assert_eq!(anyone.next().await, None, "the host is closed now");
+    let admin = format!("Bearer {}", made.body["key"].as_str().expect("a key"));
+    let admin = [("authorization", admin.as_str())];
+    let reader = world
+        .ask("POST", "/api/keys", &admin, json!({"name": "r", "scope": "read"}))
+        .await;
+    let key = format!("Bearer {}", reader.body["key"].as_str().expect("a key"));
+    let mut by_key = Messages::open_as(&world, "/api/events", None, Some(&key)).await;
+    by_key.expect("subscribed").await;
+    let id = reader.body["id"].as_str().expect("an id");
+    world
+        .ask("DELETE", &format!("/api/keys/{id}"), &admin, Value::Null)
+        .await;
+    assert_eq!(by_key.next().await, None);
 }

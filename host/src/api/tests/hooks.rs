@@ -5,10 +5,10 @@ use axum::http::{Request, StatusCode};
 use grepx_engine::StateType;
 use ring::hmac;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use super::world::{SECRET, World};
-use crate::clock;
-use crate::runner;
+use crate::{api, clock, runner};
 
 const HOOKS: &str = r#"
 secrets: {shared: {env: SHARED}}
@@ -219,4 +219,33 @@ async fn a_host_that_takes_no_work_lets_the_sender_try_again() {
         .await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_keeps_no_place() {
+    let world = World::with(HOOKS).await;
+    let request = |body: Body| Request::post("/api/hooks/open").body(body).expect("a request");
+    tokio::time::pause();
+    let never = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let answer = api::router(world.state.clone()).oneshot(request(never)).await;
+    assert_eq!(answer.expect("it answers").status(), StatusCode::REQUEST_TIMEOUT);
+    tokio::time::resume();
+    let broken = futures_util::stream::iter([Ok("{"), Err(std::io::Error::other("gone"))]);
+    let answer = api::router(world.state.clone())
+        .oneshot(request(Body::from_stream(broken)))
+        .await;
+    assert_eq!(answer.expect("it answers").status(), StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn a_hook_without_a_signature_is_not_reached_by_names_of_strangers() {
+    let world = World::with(HOOKS).await;
+    world.post("/api/keys", json!({"name": "k", "scope": "admin"})).await;
+    for (host, status) in [
+        ("evil.example", StatusCode::FORBIDDEN),
+        ("localhost:4200", StatusCode::ACCEPTED),
+        ("127.0.0.1:4200", StatusCode::ACCEPTED),
+    ] {
+        assert_eq!(send(&world, "open", &[("host", host)], "{}").await.0, status, "{host}");
+    }
 }

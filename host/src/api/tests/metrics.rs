@@ -56,6 +56,10 @@ async fn figures_follow_what_happens() {
     assert_eq!(runs, 1.0, "{after}");
     let commits = |text: &str| value(text, "grepx_store_commit_seconds_count").expect("it is there");
     assert!(commits(&after) > commits(&before));
+    let answered = |text: &str| value(text, "grepx_http_requests_total{status=\"2xx\"}").expect("it is there");
+    assert!(answered(&after) > answered(&before));
+    assert!(value(&after, "grepx_store_bytes") > Some(0.0));
+    assert!(value(&after, "grepx_events_kept") > Some(0.0));
     assert_eq!(value(&after, "grepx_shard_mail{shard=\"0\"}"), Some(3.0));
     assert_eq!(
         value(&after, "grepx_work_queue_limit{work_pool=\"pool\",work_queue=\"\"}"),
@@ -70,4 +74,7 @@ fn what_has_any_number_of_values_is_one_series_beyond_the_bound() {
     let text = page.text();
     assert_eq!(text.matches("many{").count(), 501);
     assert_eq!(value(&text, "many{name=\"other\"}"), Some(500.0));
+    let mut page = Page::default();
+    page.each("up", "Up", (0..1_000).map(|n| (vec![("name", n.to_string())], 1.0)));
+    assert_eq!(page.text().matches("up{").count(), 500, "no sum of what is 1 or 0");
 }

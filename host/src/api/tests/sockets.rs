@@ -1,6 +1,7 @@
 //! Prefect's WebSockets, over a real connection.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -11,8 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
+use uuid::Uuid;
 
 use super::world::World;
+use crate::api::bus::News;
 use crate::api::{Patience, serve};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,7 +29,14 @@ async fn served(world: &World) -> String {
         connections: 100,
         head: PATIENCE,
     };
-    tokio::spawn(serve(listener, world.router.clone(), patience, std::future::pending()));
+    let traffic = world.state.traffic();
+    tokio::spawn(serve(
+        listener,
+        world.router.clone(),
+        patience,
+        traffic,
+        std::future::pending(),
+    ));
     address
 }
 
@@ -254,7 +264,8 @@ async fn a_filter_that_is_not_understood_is_told() {
     let address = served(&world).await;
     let mut socket = listening(&address, "/api/events/out", json!({"order": "UP"})).await;
     let (code, reason) = socket.hear().await.expect_err("refused");
-    assert!(code == 1002 && reason.contains("order"), "{code} {reason}");
+    assert_eq!(code, 1002);
+    assert_eq!(reason, "Invalid filter: order: Input should be ASC or DESC");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,4 +275,94 @@ async fn sockets_are_told_that_the_host_stops() {
     let mut socket = listening(&address, "/api/events/out", json!({})).await;
     world.events.close();
     assert_eq!(socket.hear().await.expect_err("over").0, 1001);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_do_not_take_the_places_of_those_who_show_a_key() {
+    let world = World::with("server: {auth_string: 'admin:open-sesame', streams: 1}").await;
+    let address = served(&world).await;
+    let mut strangers = Vec::new();
+    for _ in 0..32 {
+        strangers.push(connect(&address, "/api/events/out", &[]).await.expect("a socket"));
+    }
+    match connect(&address, "/api/events/out", &[]).await.err().expect("refused") {
+        Error::Http(answer) => assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE),
+        other => panic!("{other}"),
+    }
+    let basic = [("authorization", "Basic YWRtaW46b3Blbi1zZXNhbWU=")];
+    let mut known = connect(&address, "/api/events/out", &basic).await.expect("a socket");
+    let success = Ok(json!({"type": "auth_success"}));
+    assert_eq!(known.authenticate(Value::Null).await, success);
+    // The only place is taken: who has shown a key is told to come again.
+    let mut second = strangers.pop().expect("one of them");
+    let (code, reason) = second
+        .authenticate(json!("admin:open-sesame"))
+        .await
+        .expect_err("no place");
+    assert!(code == 1013 && reason.contains("server.streams"), "{code} {reason}");
+    let mut silent = strangers.pop().expect("one of them");
+    assert_eq!(silent.hear().await.expect_err("it has said nothing for 5 s").0, 1008);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_is_closed_with_the_key_that_opened_it() {
+    let world = World::with(AUTH_STRING).await;
+    let address = served(&world).await;
+    let basic = [("authorization", "Basic YWRtaW46b3Blbi1zZXNhbWU=")];
+    let made = world
+        .ask("POST", "/api/keys", &basic, json!({"name": "reader", "scope": "read"}))
+        .await;
+    let mut socket = connect(&address, "/api/logs/out", &[]).await.expect("a socket");
+    socket.authenticate(made.body["key"].clone()).await.expect("let in");
+    socket.say(json!({"type": "filter", "filter": {}})).await;
+    let id = made.body["id"].as_str().expect("an id");
+    world
+        .ask("DELETE", &format!("/api/keys/{id}"), &basic, Value::Null)
+        .await;
+    assert_eq!(socket.hear().await.expect_err("cut off").0, 1008);
+}
+
+#[tokio::test]
+async fn without_a_filter_everything_that_is_kept_is_asked_for() {
+    let world = World::new().await;
+    world.run_in(StateType::Running, "Running").await;
+    for body in [
+        json!({}),
+        json!({"filter": null}),
+        Value::Null,
+        json!({"filter": {"occurred": null}}),
+    ] {
+        let answer = world.post("/api/events/filter", body.clone()).await;
+        assert_eq!(
+            (answer.status, &answer.body["total"]),
+            (StatusCode::OK, &json!(2)),
+            "{body}"
+        );
+    }
+    let answer = world
+        .post("/api/events/filter", json!({"filter": {"occurred": {"since": "x"}}}))
+        .await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        answer.body["exception_detail"][0]["loc"],
+        json!(["body", "filter", "occurred", "since"])
+    );
+}
+
+#[tokio::test]
+async fn pages_of_events_stay_where_they_are() {
+    let world = World::new().await;
+    let run = world.run_in(StateType::Running, "Running").await;
+    let first = world.post("/api/events/filter", json!({"limit": 1})).await.body;
+    let next = first["next_page"].as_str().expect("a second page").to_owned();
+    let event = json!({"occurred": "2150-01-01T00:00:00Z", "event": "my.event", "id": Uuid::now_v7(),
+        "resource": {"prefect.resource.id": "x"}});
+    world.events.tell([News::Client(Arc::new(event), 100)]);
+    let path = &next[next.find("/api/").expect("ours")..];
+    let second = world.get(path).await.body;
+    assert_eq!(second["total"], 2, "{second}");
+    assert_eq!(
+        second["events"][0]["event"], "prefect.flow-run.Scheduled",
+        "{run}: {second}"
+    );
 }

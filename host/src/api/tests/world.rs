@@ -13,6 +13,7 @@ use axum::{Router, middleware};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use grepx_engine::{FlowRunId, Json, NodeId, Rejected, State, StateType, Timestamp};
+pub(super) use runner::Meanwhile;
 use runner::{Retried, Runner, Shared, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -262,6 +263,17 @@ impl World {
             .expect("an id");
         self.runner.put(FlowRunId(id), state_type, name).await;
         FlowRunId(id)
+    }
+
+    /// One that `parent` has started.
+    pub(super) async fn child_in(&self, parent: FlowRunId, state_type: StateType, name: &'static str) -> FlowRunId {
+        *self.runner.parent.lock().expect("not poisoned") = Some(parent);
+        self.run_in(state_type, name).await
+    }
+
+    /// This happens before a flow run is cancelled.
+    pub(super) fn meanwhile(&self, what: Meanwhile) {
+        *self.runner.meanwhile.lock().expect("not poisoned") = Some(what);
     }
 
     /// Brings a flow run into this state.

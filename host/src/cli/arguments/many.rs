@@ -16,8 +16,8 @@ pub(crate) struct Which {
     /// Name of the flow; may be given again
     #[arg(long, visible_alias = "flow-name", conflicts_with = "id")]
     pub(crate) flow: Vec<String>,
-    /// Name of the deployment; may be given again
-    #[arg(long, conflicts_with = "id")]
+    /// `flow/deployment`, or the deployment's name; may be given again
+    #[arg(long, value_name = "NAME", conflicts_with = "id")]
     pub(crate) deployment: Vec<String>,
     /// Ended, or of those that have not: due, so long ago, such as 90s, 30m, 12h, 7d
     #[arg(long, value_name = "AGE", value_parser = show::age, conflicts_with = "id")]
@@ -28,6 +28,15 @@ pub(crate) struct Which {
     /// Do it to all that are named by options
     #[arg(long, conflicts_with = "id")]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cancels {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// What is cancelling already: end it without the rest of its clean-up
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -15,9 +15,9 @@ const TASK_RUNS_MAX: usize = 10_000;
 
 pub(crate) fn ls(client: &Client, json: bool, arguments: &FlowRuns) -> Done {
     let mut body = wanted::body(&arguments.wanted, "flow_runs")?;
-    body.insert("sort".to_owned(), "EXPECTED_START_TIME_DESC".into());
-    body.insert("limit".to_owned(), arguments.limit.into());
-    let found = client.post("/flow_runs/filter", &Value::Object(body))?;
+    body["sort"] = "EXPECTED_START_TIME_DESC".into();
+    body["limit"] = arguments.limit.into();
+    let found = client.post("/flow_runs/filter", &body)?;
     if json {
         out::json(&found);
         return Ok(Exit::Ok);
@@ -107,13 +107,13 @@ pub(crate) fn resume(client: &Client, json: bool, run: &str) -> Done {
     settled(json, run, &answer, "SCHEDULED")
 }
 
-/// A rejection that leaves the run in the state that was wanted is a success: a scheduled run is
-/// cancelled at once.
+/// A rejection that leaves the run in the state that was wanted is a success: it is cancelled at once,
+/// or it is cancelling already.
 fn settled(json: bool, run: uuid::Uuid, answer: &Value, wanted: &str) -> Done {
     let state_type = text(&answer["state"], "type");
     let status = text(answer, "status");
-    let cancelled_now = status == "REJECT" && wanted == "CANCELLING" && state_type == "CANCELLED";
-    let done = status == "ACCEPT" || cancelled_now;
+    let ends = |state: &str| matches!(state, "CANCELLING" | "CANCELLED");
+    let done = status == "ACCEPT" || (status == "REJECT" && ends(wanted) && ends(&state_type));
     if json {
         out::json(answer);
         return Ok(if done { Exit::Ok } else { Exit::Failed });

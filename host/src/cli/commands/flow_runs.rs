@@ -8,12 +8,12 @@ use grepx_engine::Timestamp;
 use serde_json::{Value, json};
 
 use super::flow_run;
-use crate::cli::arguments::{Retries, Which};
+use crate::cli::arguments::{Cancels, Retries, Which};
 use crate::cli::client::{Client, id};
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::cli::out;
 use crate::cli::show::text;
-use crate::cli::wanted;
+use crate::cli::wanted::{self, Names};
 use crate::clock;
 
 /// What is done, in the words of the route and of the answer.
@@ -41,10 +41,12 @@ const DELETE: Action = Action {
     since: "end_time",
 };
 
-pub(crate) fn cancel(client: &Client, json: bool, which: &Which) -> Done {
+pub(crate) fn cancel(client: &Client, json: bool, asked: &Cancels) -> Done {
+    let (which, force) = (&asked.which, asked.force);
     match &which.id {
+        Some(run) if force => flow_run::set_state(client, json, run, "CANCELLED"),
         Some(run) => flow_run::set_state(client, json, run, "CANCELLING"),
-        None => many(client, json, CANCEL, which, json!({})),
+        None => many(client, json, CANCEL, which, json!({"force": force})),
     }
 }
 
@@ -92,6 +94,9 @@ fn many(client: &Client, json: bool, action: Action, which: &Which, more: Value)
     if which.dry_run || !which.yes {
         body["dry_run"] = json!(true);
         let answer = client.post(&path, &body)?;
+        if answer["matched"] == 0 {
+            explain(client, which);
+        }
         return preview(json, action, which, &answer);
     }
     let (mut done, mut refused, mut refusals) = (0_u64, 0_u64, Vec::new());
@@ -104,6 +109,9 @@ fn many(client: &Client, json: bool, action: Action, which: &Which, more: Value)
             break;
         }
         body["before"] = step["next"].clone();
+    }
+    if done + refused == 0 {
+        explain(client, which);
     }
     if json {
         out::json(&json!({"action": action.route, "done": done, "refused": refused, "refusals": refusals}));
@@ -143,24 +151,25 @@ fn preview(json: bool, action: Action, which: &Which, answer: &Value) -> Done {
 }
 
 fn filter(which: &Which, action: Action) -> Result<Value, Failure> {
-    let named = [&which.state, &which.flow, &which.deployment];
-    if named.iter().all(|names| names.is_empty()) && which.older_than.is_none() {
+    if Names::from(which).is_empty() && which.older_than.is_none() {
         return Err(Failure::usage(
             "give the id of a flow run, or name many with --state, --flow, --deployment, --older-than",
         ));
     }
-    let mut body = json!({"flow_runs": {"state": wanted::state(&which.state)?}});
+    let mut body = wanted::body(which, "flow_runs")?;
     if let Some(age) = which.older_than {
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let before = Timestamp(clock::now().0.saturating_sub(age));
         body["flow_runs"][action.since] = json!({"before_": clock::rfc3339(before)});
     }
-    for (key, names) in [("flows", &which.flow), ("deployments", &which.deployment)] {
-        if !names.is_empty() {
-            body[key] = json!({"name": {"any_": names}});
-        }
-    }
     Ok(body)
+}
+
+/// Why nothing was found, when a name is the reason.
+fn explain(client: &Client, which: &Which) {
+    if let Some(mistyped) = wanted::mistyped(client, which) {
+        out::note(mistyped);
+    }
 }
 
 fn runs(count: u64) -> String {

@@ -10,7 +10,7 @@ use crate::cli::show::{ago, date_time, duration, list, short, text, why};
 use crate::cli::wanted;
 
 pub(crate) fn ls(client: &Client, json: bool, arguments: &TaskRuns) -> Done {
-    let mut body = Value::Object(wanted::body(&arguments.wanted, "task_runs")?);
+    let mut body = wanted::body(&arguments.wanted, "task_runs")?;
     if let Some(run) = &arguments.flow_run {
         body["task_runs"]["flow_run_id"] = json!({"any_": [id(run)?]});
     }

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Wanted, body};
+use super::{Wanted, Which, body};
 
 fn wanted() -> Wanted {
     Wanted {
@@ -56,4 +56,30 @@ fn since_is_a_duration_or_a_time() {
     );
     assert!(of("2h").is_ok() && of("1 day").is_ok());
     assert!(of("yesterday").is_err());
+}
+
+#[test]
+fn what_is_deleted_is_asked_for_as_what_is_listed() {
+    let of = |flow: &[&str], deployment: &[&str]| {
+        let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        body(
+            &Which {
+                id: None,
+                state: Vec::new(),
+                flow: all(flow),
+                deployment: all(deployment),
+                older_than: None,
+                dry_run: false,
+                yes: false,
+            },
+            "flow_runs",
+        )
+    };
+    let asked = of(&[], &["nightly/at-two"]).expect("a filter");
+    assert_eq!(asked["flows"], json!({"name": {"any_": ["nightly"]}}));
+    assert_eq!(asked["deployments"], json!({"name": {"any_": ["at-two"]}}));
+    let both = of(&["nightly"], &["nightly/at-two", "nightly/at-four"]).expect("a filter");
+    assert_eq!(both["flows"], json!({"name": {"any_": ["nightly"]}}));
+    assert!(of(&["daily"], &["nightly/at-two"]).is_err(), "it is of another flow");
+    assert!(of(&[], &["nightly/at-two", "at-four"]).is_err(), "of which flow?");
 }

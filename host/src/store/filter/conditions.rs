@@ -4,7 +4,7 @@ use grepx_engine::{FlowRunId, StateType, TaskRunId};
 use rusqlite::types::Value;
 use uuid::Uuid;
 
-use super::{Choice, FlowRunFilter, Join, LogFilter, Period, Tags, TaskRunFilter, Text};
+use super::{Choice, Creator, FlowRunFilter, Join, LogFilter, Period, Tags, TaskRunFilter, Text};
 
 /// Values of a list that are bound one by one; SQLite takes 32,766 in a statement.
 const MARKS_MAX: usize = 1_000;
@@ -175,13 +175,44 @@ impl Conditions {
             all.choice("r.parent_run", &filter.parent_run);
             all.choice("r.parent_task_run", &filter.parent_task_run);
             all.choice("r.idempotency_key", &filter.idempotency_key);
+            all.creator(&filter.creator);
+            if filter.holds_slot {
+                all.terms
+                    .push("EXISTS (SELECT 1 FROM slots s WHERE s.run_id = r.id AND s.held = 1)".to_owned());
+            }
             if let Some(filter) = &filter.task_run {
                 all.has_task_run(filter);
+            }
+            if let Some(others) = &filter.parent_outside {
+                all.parent_outside(others);
             }
             for part in &filter.parts {
                 all.nested(Join::All, |inner| inner.flow_runs(part));
             }
         });
+    }
+
+    fn creator(&mut self, creator: &Creator) {
+        let noted = |what: &str| format!("(SELECT {what} FROM run_inputs i WHERE i.run_id = r.id)");
+        self.nested(creator.join, |all| {
+            for (field, wanted) in [("$.id", &creator.id), ("$.type", &creator.kind)] {
+                if let Some(wanted) = wanted {
+                    all.list(format!("{} IN", noted(&format!("i.created_by ->> '{field}'"))), wanted);
+                }
+            }
+            all.null(&noted("i.created_by"), creator.is_null);
+        });
+    }
+
+    /// By the key of the one that has started it; the `r` inside hides the one outside.
+    fn parent_outside(&mut self, others: &FlowRunFilter) {
+        let mut inner = Self::default();
+        inner.flow_runs(others);
+        self.terms.push(format!(
+            "NOT EXISTS (SELECT 1 FROM (SELECT r.parent_run AS id) p CROSS JOIN flow_runs r ON r.id = p.id WHERE {})",
+            inner.sql()
+        ));
+        self.values.append(&mut inner.values);
     }
 
     /// By the task runs' keys when they are named, else by the rows of each flow run.

@@ -1,3 +1,5 @@
+mod asked_by;
+
 use grepx_engine::StateType;
 use uuid::Uuid;
 

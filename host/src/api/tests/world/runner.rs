@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{NOW, state};
 use crate::api::Control;
 use crate::runner::{self, Begin, RunRequest, Triggered};
-use crate::store::{Commit, Created, Depth, NewRun, RunIdentity, RunState, Store};
+use crate::store::{Commit, Created, Depth, NewRun, Parent, RunIdentity, RunState, Store};
 
 /// What the runner says instead of doing what it is asked.
 #[derive(Debug, Default)]
@@ -21,6 +21,16 @@ pub(crate) struct Runner {
     pub(super) signals: Mutex<Vec<Signal>>,
     pub(super) retries: Mutex<Vec<Retried>>,
     pub(super) done: Mutex<Vec<Signal>>,
+    pub(super) meanwhile: Mutex<Option<Meanwhile>>,
+    /// What starts the next flow run.
+    pub(super) parent: Mutex<Option<FlowRunId>>,
+}
+
+/// What has become of a flow run since the API read it, when it is to be cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meanwhile {
+    Started,
+    Vanished,
 }
 
 /// A flow run that was to go on: where it begins anew, and when.
@@ -67,6 +77,7 @@ impl Control for Shared {
         async move {
             self.0.refused()?;
             let id = FlowRunId(Uuid::now_v7());
+            let parent = self.0.parent.lock().expect("not poisoned").take();
             let deployment = request.deployment.as_ref();
             let run = NewRun {
                 id,
@@ -88,7 +99,12 @@ impl Control for Shared {
                 auto_scheduled: false,
                 schedule_id: None,
                 created_by: request.created_by.as_ref().map(Json::from),
-                parent: None,
+                parent: parent.map(|run| Parent {
+                    run,
+                    node: NodeId::task(0),
+                    attempt: 1,
+                    key: id.to_string(),
+                }),
                 labels: Json::from(&request.labels),
             };
             let mut first = Commit::new(id);
@@ -115,8 +131,16 @@ impl Control for Shared {
         async move {
             self.0.refused()?;
             let found = self.0.store().flow_run(run).await?.expect("the API has read it");
+            let meanwhile = *self.0.meanwhile.lock().expect("not poisoned");
+            if meanwhile == Some(Meanwhile::Vanished) {
+                self.0.put(run, StateType::Cancelled, "Cancelled").await;
+                self.0.store().delete_flow_run(run).await?;
+                return Ok(());
+            }
             match found.state.state_type {
-                StateType::Scheduled => self.0.put(run, StateType::Cancelled, "Cancelled").await,
+                StateType::Scheduled | StateType::Cancelling if meanwhile.is_none() => {
+                    self.0.put(run, StateType::Cancelled, "Cancelled").await;
+                }
                 _ => self.0.put(run, StateType::Cancelling, "Cancelling").await,
             }
             Ok(())

@@ -142,8 +142,9 @@ pub(super) fn workers(patient: &Patient) -> Vec<Finding> {
 fn listening(name: &str, connection: &Connection) -> Vec<Finding> {
     let place = format!("{name} ({})", connection.url);
     let inspection = match &connection.inspection {
-        Ok(inspection) => inspection,
-        Err(error) => {
+        Some(Ok(inspection)) => inspection,
+        None => return vec![Finding::ok(place, "not looked at: see redis")],
+        Some(Err(error)) => {
             return vec![Finding::error(
                 place,
                 format!("workers cannot be asked: {error}"),

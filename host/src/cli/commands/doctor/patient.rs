@@ -50,7 +50,8 @@ pub(super) struct Connection {
     pub(super) result_url: String,
     /// `None` for `memory://`.
     pub(super) servers: Option<Servers>,
-    pub(super) inspection: Result<Inspection, String>,
+    /// `None` when nobody could be asked, because the broker does not answer.
+    pub(super) inspection: Option<Result<Inspection, String>>,
 }
 
 impl Patient {
@@ -124,7 +125,7 @@ impl Patient {
             Ok(loaded) => Arc::new(EmbeddedWorker::new(loaded.plugins.clone())),
             Err(_) => Arc::new(Nobody),
         };
-        let patience = self.limit.saturating_sub(LISTEN).max(Duration::from_secs(1));
+        let patience = (self.limit / 2).max(Duration::from_secs(1));
         let asked: Result<BTreeMap<String, Connection>, String> = runtime.block_on(async {
             let (notices, mut unheard) = mpsc::channel::<Notice>(NOTICES);
             crate::task::spawn("notices", async move { while unheard.recv().await.is_some() {} });
@@ -144,12 +145,17 @@ impl Patient {
 async fn ask(broker: &Broker, status: ConnectionStatus, patience: Duration) -> Result<(String, Connection), String> {
     let name = status.name;
     let servers = broker.servers(&name, patience).await;
-    let inspection = broker.inspect(&name, LISTEN).await;
+    let servers = servers.map_err(|error| error.to_string())?;
+    let answers = servers.as_ref().is_none_or(|servers| servers.broker.is_ok());
+    let inspection = match answers {
+        true => Some(broker.inspect(&name, LISTEN).await.map_err(|error| error.to_string())),
+        false => None,
+    };
     let one = Connection {
         url: status.url,
         result_url: status.result_url,
-        servers: servers.map_err(|error| error.to_string())?,
-        inspection: inspection.map_err(|error| error.to_string()),
+        servers,
+        inspection,
     };
     Ok((name, one))
 }

@@ -99,13 +99,14 @@ fn of_route(wanted: &Wanted, tasks: &BTreeSet<String>, connection: Option<&Conne
         );
     };
     match &connection.inspection {
-        Err(error) => Finding::error(
+        None => Finding::ok(place, format!("{at}: not looked at, see redis")),
+        Some(Err(error)) => Finding::error(
             place,
             format!("{at}: workers cannot be asked: {error}"),
             "see what is said of redis",
         ),
         // The embedded worker reads every queue.
-        Ok(inspection) => served(place, &at, wanted, inspection, connection.servers.is_none()),
+        Some(Ok(inspection)) => served(place, &at, wanted, inspection, connection.servers.is_none()),
     }
 }
 

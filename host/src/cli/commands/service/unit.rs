@@ -28,9 +28,9 @@ fn unit(global: &Global, arguments: &Unit, settings: &Settings) -> anyhow::Resul
     let folder = std::env::current_dir().context("there is no working directory")?;
     let at = |path: &Path| folder.join(path);
     let config = at(global.config.as_deref().unwrap_or(Path::new(CONFIG_FILE_DEFAULT)));
-    let mut start = vec![quoted(&program), "--config".to_owned(), quoted(&config)];
+    let mut start = vec![argument(&program), "--config".to_owned(), argument(&config)];
     if let Some(file) = &global.env_file {
-        start.extend(["--env-file".to_owned(), quoted(&at(file))]);
+        start.extend(["--env-file".to_owned(), argument(&at(file))]);
     }
     start.push("serve".to_owned());
     Ok(render(&Facts {
@@ -106,16 +106,26 @@ ReadWritePaths={writes}
 [Install]
 WantedBy=multi-user.target
 ",
-        folder = facts.folder.display(),
+        folder = literal(&facts.folder),
         start = facts.start,
         stop_s = facts.stop_s,
         writes = writes.join(" "),
     )
 }
 
-/// A path as one word of a unit: `%` starts a specifier, `$` a variable.
+/// `%` starts a specifier.
+fn literal(path: &Path) -> String {
+    path.display().to_string().replace('%', "%%")
+}
+
+/// A path as an argument of a command, where `$` starts a variable.
+fn argument(path: &Path) -> String {
+    quoted(path).replace('$', "$$")
+}
+
+/// A path as one word of a unit.
 fn quoted(path: &Path) -> String {
-    let text = path.display().to_string().replace('%', "%%").replace('$', "$$");
+    let text = literal(path);
     match text
         .chars()
         .any(|c| c.is_whitespace() || matches!(c, '"' | '\'' | '\\'))

@@ -11,20 +11,25 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::cli::client::Client;
+use crate::cli::client::{self, Client};
 use crate::cli::exit::{Exit, Failure};
 
 /// Events that are read and not shown yet; then the server waits.
 const AHEAD: usize = 1_024;
+const LINES_AHEAD: usize = 16;
 /// How long a server may be away, for a restart.
 const PATIENCE: Duration = Duration::from_secs(30);
 const AGAIN: Duration = Duration::from_millis(150);
+/// The same for one that is there and has no place.
+const NO_PLACE: Duration = Duration::from_secs(1);
+/// After which a server that says nothing is away: it sends a comment each 15 s.
+const SILENCE: Duration = Duration::from_secs(60);
 /// Longest line: a log line or a state with its message.
 const LINE_BYTES_MAX: u64 = 16 << 20;
 
 pub(in crate::cli::commands) enum News {
     Event(Event),
-    /// The server does not answer, and is waited for.
+    /// The server does not answer, or not now, and is waited for.
     Away(String),
     /// It has not come back, or does not know the run.
     Gone(Failure),
@@ -53,6 +58,7 @@ impl Stream {
             path: format!("/runs/{run}/stream"),
             last_id: None,
             sender,
+            silence: SILENCE,
         };
         // Both end with the program.
         thread::spawn(move || reader.run());
@@ -94,59 +100,73 @@ struct Reader {
     path: String,
     last_id: Option<String>,
     sender: SyncSender<News>,
+    /// [`SILENCE`].
+    silence: Duration,
+}
+
+/// How a connection has ended.
+enum Left {
+    /// The stream has.
+    Over,
+    /// The server has closed it, and is asked for the rest.
+    Closed,
+    Away(Failure),
 }
 
 impl Reader {
     fn run(&mut self) {
         let mut away_since: Option<Instant> = None;
         loop {
-            match self.read(&mut away_since) {
-                Ok(true) => {
-                    self.tell(News::End);
-                    return;
+            let failure = match self.read(&mut away_since) {
+                Ok(Left::Over) => return self.tell(News::End),
+                Ok(Left::Closed) => {
+                    thread::sleep(AGAIN);
+                    continue;
                 }
-                // The server has closed it; it is asked for the rest.
-                Ok(false) => {}
-                Err(failure) => {
-                    let since = *away_since.get_or_insert_with(|| {
-                        let seconds = PATIENCE.as_secs();
-                        self.tell(News::Away(format!("{}; waiting for it for {seconds} s", failure.error)));
-                        Instant::now()
-                    });
-                    if failure.exit != Exit::Unreachable || since.elapsed() > PATIENCE {
-                        self.tell(News::Gone(failure));
-                        return;
-                    }
-                }
+                // Nothing that waiting mends.
+                Err(failure) => return self.tell(News::Gone(failure)),
+                Ok(Left::Away(failure)) => failure,
+            };
+            let since = *away_since.get_or_insert_with(|| {
+                let seconds = PATIENCE.as_secs();
+                self.tell(News::Away(format!("{}; waiting for it for {seconds} s", failure.error)));
+                Instant::now()
+            });
+            if since.elapsed() > PATIENCE {
+                return self.tell(News::Gone(failure));
             }
-            thread::sleep(AGAIN);
+            thread::sleep(match failure.exit {
+                Exit::Unreachable => AGAIN,
+                _ => NO_PLACE,
+            });
         }
     }
 
-    /// Until the connection ends; true when the stream did.
-    fn read(&mut self, away_since: &mut Option<Instant>) -> Result<bool, Failure> {
-        let Some(mut lines) = self.client.stream(&self.path, self.last_id.as_deref())? else {
-            return Ok(true);
+    /// Until the connection ends.
+    fn read(&mut self, away_since: &mut Option<Instant>) -> Result<Left, Failure> {
+        let lines = match self.client.stream(&self.path, self.last_id.as_deref())? {
+            client::Stream::Lines(lines) => lines_of(lines),
+            client::Stream::Over => return Ok(Left::Over),
+            client::Stream::Away(failure) => return Ok(Left::Away(failure)),
         };
         let mut message = Message::default();
-        let mut line = Vec::new();
         loop {
-            line.clear();
-            let read = lines.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
-            if !matches!(read, Ok(1..)) {
-                return Ok(false);
-            }
-            *away_since = None;
-            let Some(event) = message.line(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n'])) else {
-                continue;
+            let line = match lines.recv_timeout(self.silence) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Disconnected) => return Ok(Left::Closed),
+                Err(RecvTimeoutError::Timeout) => return Ok(Left::Away(self.client.silent(self.silence))),
             };
-            if let Some(id) = &message.id {
-                self.last_id = Some(id.clone());
+            *away_since = None;
+            let event = message.line(line.trim_end_matches(['\r', '\n']));
+            // Also one that comes alone.
+            if line.trim_end().is_empty() && message.id.is_some() {
+                self.last_id.clone_from(&message.id);
             }
+            let Some(event) = event else { continue };
             let ended = event.kind == "end";
             self.tell(News::Event(event));
             if ended {
-                return Ok(true);
+                return Ok(Left::Over);
             }
         }
     }
@@ -155,6 +175,22 @@ impl Reader {
         // Without a listener the program ends.
         let _ = self.sender.send(news);
     }
+}
+
+/// Line by line, by a thread that nobody has to wait for: reading has no end of its own.
+fn lines_of(mut from: Box<dyn BufRead + Send>) -> Receiver<String> {
+    let (sender, lines) = mpsc::sync_channel(LINES_AHEAD);
+    thread::spawn(move || {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+            if !matches!(read, Ok(1..)) || sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    lines
 }
 
 /// A message as it is put together, line by line.
