@@ -10,7 +10,7 @@ use super::{
     AuditRow, ConcurrencyLimit, Error, FlowRun, FlowRunFilter, FlowRunSort, Intervals, KeyRow, LiveRun, LogFilter,
     LogLine, OpenSend, Page, PoolStatus, ScheduleRow, SendId, SlotRow, Store, StoredState, Switch, Tally, TaskRun,
     TaskRunFilter, TaskRunSort, audit, boot, concurrency, deployments, figures, keys, limits, planned, reads,
-    retention, slots, stats,
+    retention, slots, stats, tallies,
 };
 
 /// Runs that [`Store::live_runs`] has read ahead.
@@ -108,6 +108,8 @@ reads! {
     figures() -> super::Figures = figures::read;
     /// How many ended flow runs would be removed.
     count_due(cutoffs: super::Cutoffs) -> u64 = retention::count_due;
+    /// Where the tallies differ from the rows.
+    miscounted() -> Vec<String> = tallies::differences;
     /// Ids of runs that have rows and are not there.
     orphans() -> Vec<Vec<u8>> = retention::orphans;
     space() -> super::Space = retention::space;

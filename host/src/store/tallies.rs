@@ -138,3 +138,69 @@ pub(super) fn all(sql: &Connection, of: Of) -> Result<u64, Error> {
     let runs: i64 = select.query_row(params![of as i64, EVERY_ORIGIN], |row| row.get(0))?;
     Ok(u64::try_from(runs).unwrap_or(0))
 }
+
+/// Where the tallies are not what the rows say, in words. Reads every run; a run that is being
+/// removed counts no more.
+pub(super) fn differences(sql: &Connection) -> Result<Vec<String>, Error> {
+    let mut beyond = Tallies::default();
+    for (of, sign, select) in [
+        (
+            Of::FlowRuns,
+            1,
+            "SELECT origin, state_type, state_name, count(*) FROM flow_runs GROUP BY 1, 2, 3",
+        ),
+        // Added up here: SQLite would sort them all first.
+        (
+            Of::TaskRuns,
+            1,
+            "SELECT r.origin, t.state_type, t.state_name, 1 FROM flow_runs r CROSS JOIN task_runs t ON t.run_id = r.id",
+        ),
+        (
+            Of::FlowRuns,
+            -1,
+            "SELECT origin, state_type, state_name, runs FROM tallies WHERE of = 0",
+        ),
+        (
+            Of::TaskRuns,
+            -1,
+            "SELECT origin, state_type, state_name, runs FROM tallies WHERE of = 1",
+        ),
+    ] {
+        let mut select = sql.prepare_cached(select)?;
+        let mut found = select.query([])?;
+        while let Some(row) = found.next()? {
+            let state = (row.get_ref(1)?.as_str(), row.get_ref(2)?.as_str());
+            let (state_type, name) = (
+                state.0.map_err(rusqlite::Error::from)?,
+                state.1.map_err(rusqlite::Error::from)?,
+            );
+            let (origin, runs): (i64, i64) = (row.get(0)?, row.get(3)?);
+            beyond.add(of, origin, (state_type, name), sign * runs);
+            if sign > 0 {
+                beyond.add(of, EVERY_ORIGIN, (state_type, name), runs);
+            }
+        }
+    }
+    let each = beyond
+        .0
+        .iter()
+        .flat_map(|(of, states)| states.iter().map(move |(state, runs)| (of, state, *runs)));
+    let wrong = each.filter(|(.., runs)| *runs != 0);
+    Ok(wrong
+        .map(|((of, origin), state, runs)| difference(*of, *origin, state, runs))
+        .collect())
+}
+
+fn difference(of: Of, origin: i64, (state_type, name): &(String, String), beyond: i64) -> String {
+    let what = match of {
+        Of::FlowRuns => "flow runs",
+        Of::TaskRuns => "task runs",
+    };
+    let of_origin = match origin {
+        EVERY_ORIGIN => String::new(),
+        origin => format!(" of origin {origin}"),
+    };
+    let than = if beyond > 0 { "more" } else { "fewer" };
+    let by = beyond.unsigned_abs();
+    format!("{by} {than} {what}{of_origin} are {name} ({state_type}) than are counted")
+}

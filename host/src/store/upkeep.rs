@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::failpoint::{self, Point};
 
 use super::check::{self, Depth, Found};
-use super::{Error, FILE_NAME, Holder, Settings, lock, open};
+use super::{Error, FILE_NAME, Holder, Settings, lock, open, tallies};
 
 /// Who works on a state directory now.
 #[must_use]
@@ -21,6 +21,16 @@ pub fn holder(dir: &Path) -> Option<Holder> {
 /// When it cannot be read.
 pub fn check(dir: &Path) -> Result<Found, Error> {
     check::check(&mut open::reader(&dir.join(FILE_NAME))?, Depth::Full, None)
+}
+
+/// Where lists and counts say another number of runs than there are. A host may work on it.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn miscounted(dir: &Path) -> Result<Vec<String>, Error> {
+    let mut reader = open::reader(&dir.join(FILE_NAME))?;
+    let transaction = reader.transaction()?;
+    tallies::differences(&transaction)
 }
 
 /// As [`check`], every page and row within `limit`; what was read until then is the answer.
