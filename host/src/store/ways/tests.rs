@@ -2,17 +2,18 @@ use grepx_engine::{NodeId, StateType};
 use rusqlite::{Connection, params_from_iter};
 use uuid::Uuid;
 
-use super::super::filter::{TaskRunFilter, TaskRunSort, Text};
+use super::super::filter::{FlowRunFilter, FlowRunSort, Period, TaskRunFilter, TaskRunSort, Text};
 use super::super::testing::{Fixture, at, first, fixture, id, run, run_state, state, task};
 use super::super::{Commit, NewRun, Page, Tags, TaskRow};
 use super::*;
 
-const STATES: [(StateType, &str); 5] = [
+const STATES: [(StateType, &str); 6] = [
     (StateType::Completed, "Completed"),
     (StateType::Failed, "Failed"),
     (StateType::Failed, "TimedOut"),
     (StateType::Running, "Running"),
     (StateType::Scheduled, "Late"),
+    (StateType::Running, "Late"),
 ];
 
 /// Forty flow runs, with a task run each. With the bounds of the tests every way is gone.
@@ -33,11 +34,12 @@ async fn forty() -> Fixture {
                 .collect(),
             work_pool: (n % 5 > 0).then(|| "pool".to_owned()),
             work_queue: (n % 5 > 0).then(|| "queue".to_owned()),
+            idempotency_key: (n % 8 == 0).then(|| format!("key-{}", n / 16)),
             expected_start: at(ms),
             ..run(n)
         };
         fixture.store.create(new, None, first(id(n))).await.expect("created");
-        let (state_type, name) = STATES[usize::try_from(n % 5).expect("small")];
+        let (state_type, name) = STATES[usize::try_from(n % 6).expect("small")];
         let mut view = run_state(state_type, name, ms);
         view.start_time = (n % 5 < 4).then(|| at(40 - ms));
         view.end_time = (n % 5 < 3).then(|| at(50 - ms));
@@ -139,6 +141,14 @@ fn flow_run_filters() -> Vec<FlowRunFilter> {
             ..none()
         },
         FlowRunFilter {
+            tags: tagged(&["even", "even", "last"]),
+            ..none()
+        },
+        FlowRunFilter {
+            tags: tagged(&[]),
+            ..none()
+        },
+        FlowRunFilter {
             tags: tagged(&["nobody's"]),
             ..none()
         },
@@ -171,6 +181,30 @@ fn flow_run_filters() -> Vec<FlowRunFilter> {
             ..none()
         },
         FlowRunFilter {
+            idempotency_key: Choice::any(words(&["key-1", "key-2", "none"])),
+            state_type: failed(),
+            ..none()
+        },
+        FlowRunFilter {
+            idempotency_key: Choice::any(words(&[])),
+            ..none()
+        },
+        // More values than a statement takes, if they were asked for at each place.
+        FlowRunFilter {
+            flow_name: Text {
+                like: Some("LOW-".to_owned()),
+                ..Text::default()
+            },
+            name: Text {
+                choice: Choice {
+                    not: Some((0..1_000).map(|n| format!("x-{n}")).collect()),
+                    ..Choice::default()
+                },
+                ..Text::default()
+            },
+            ..none()
+        },
+        FlowRunFilter {
             join: Join::Any,
             state_type: failed(),
             tags: tagged(&["even"]),
@@ -180,6 +214,16 @@ fn flow_run_filters() -> Vec<FlowRunFilter> {
             state_join: Join::Any,
             state_type: failed(),
             state_name: Choice::any(words(&["Late"])),
+            ..none()
+        },
+        FlowRunFilter {
+            state_join: Join::Any,
+            state_type: Choice::any([StateType::Scheduled]),
+            state_name: Choice::any(words(&["Running"])),
+            work_pool: Choice {
+                is_null: Some(true),
+                ..Choice::default()
+            },
             ..none()
         },
         FlowRunFilter {
@@ -249,6 +293,10 @@ fn task_run_filters() -> Vec<TaskRunFilter> {
         },
     ];
     for flow_run in flow_run_filters() {
+        filters.push(TaskRunFilter {
+            flow_run: Some(Box::new(flow_run.clone())),
+            ..none()
+        });
         filters.push(TaskRunFilter {
             state_type: failed(),
             flow_run: Some(Box::new(flow_run)),
@@ -356,4 +404,31 @@ async fn tallies_are_what_the_rows_say() {
     assert_eq!(found[0], "2 fewer flow runs are TimedOut (FAILED) than are counted");
     assert!(found[1].starts_with("1 more task runs of origin "), "{found:?}");
     assert_eq!(super::super::miscounted(dir.path()).expect("read"), found);
+}
+
+/// As many conditions, one around the other, are more than SQLite takes.
+#[tokio::test]
+async fn a_thousand_tags_may_be_demanded() {
+    let Fixture { store, dir: _dir, .. } = forty().await;
+    let tags = Tags {
+        all: Some(
+            (0..1_500)
+                .map(|n| format!("tag-{n}"))
+                .chain(["even".to_owned()])
+                .collect(),
+        ),
+        ..Tags::default()
+    };
+    let of_flow_runs = FlowRunFilter {
+        tags: tags.clone(),
+        state_join: Join::Any,
+        ..FlowRunFilter::default()
+    };
+    let found = store.flow_runs(of_flow_runs, FlowRunSort::default(), Page::first(9));
+    assert!(found.await.expect("read").is_empty());
+    let of_task_runs = TaskRunFilter {
+        tags,
+        ..TaskRunFilter::default()
+    };
+    assert_eq!(store.count_task_runs(of_task_runs).await.expect("counted"), 0);
 }
