@@ -55,7 +55,11 @@ fn create_planned(
     planned: Planned,
     first: &Prepared,
 ) -> Result<Created, Error> {
-    let known = planned::is_planned(writing.sql, run.id.0)?;
+    let mut known = planned::is_planned(writing.sql, run.id.0)?;
+    if known.is_none() && retention::is_begun(writing.sql, blob(&run.id.0))? {
+        // It was made, and has ended so long ago that it is being removed.
+        known = Some(false);
+    }
     if known == Some(false) {
         if let Some(progress) = planned.progress {
             planned::handled(writing, schedule, progress)?;
@@ -67,8 +71,7 @@ fn create_planned(
         && deployments::is_busy(writing.sql, deployment)?
     {
         if known.is_some() {
-            delete_rows(writing, run.id)?;
-            writing.tell(|| Changed::Removed(run.id));
+            retention::remove_planned(writing, run.id)?;
         }
         if let Some(progress) = planned.progress {
             planned::handled(writing, schedule, progress)?;
@@ -90,6 +93,9 @@ fn create_planned(
         planned::handled(writing, schedule, progress)?;
     }
     if let Some(existing) = existing {
+        if known.is_some() {
+            retention::remove_planned(writing, run.id)?;
+        }
         return Ok(Created::Existing(existing));
     }
     first.apply_first(writing, run.created_at)?;
@@ -111,13 +117,14 @@ fn promote(writing: &mut Writing<'_>, run: &NewRun) -> rusqlite::Result<()> {
     ])?;
     // What has indexes is written only where it differs.
     let mut moved = writing.sql.prepare_cached(
-        "UPDATE flow_runs SET flow_name = :flow_name, deployment_name = :deployment_name, work_pool = :work_pool, \
+        "UPDATE flow_runs SET flow_id = :flow_id, flow_name = :flow_name, deployment_name = :deployment_name, work_pool = :work_pool, \
          idempotency_key = :idempotency_key, expected_start = :expected_start WHERE id = :id AND \
-         (flow_name IS NOT :flow_name OR deployment_name IS NOT :deployment_name OR work_pool IS NOT :work_pool \
+         (flow_id IS NOT :flow_id OR flow_name IS NOT :flow_name OR deployment_name IS NOT :deployment_name OR work_pool IS NOT :work_pool \
          OR idempotency_key IS NOT :idempotency_key OR expected_start IS NOT :expected_start)",
     )?;
     moved.execute(named_params! {
         ":id": blob(&run.id.0),
+        ":flow_id": blob(&run.flow_id),
         ":flow_name": run.flow_name,
         ":deployment_name": run.deployment_name,
         ":work_pool": run.work_pool,
@@ -261,25 +268,4 @@ pub(super) fn delete(writing: &mut Writing<'_>, run: FlowRunId) -> Result<bool, 
     retention::remove_run(writing, blob(&run.0))?;
     writing.tell(|| Changed::Removed(run));
     Ok(true)
-}
-
-/// Of a run that is only planned.
-fn delete_rows(writing: &mut Writing<'_>, run: FlowRunId) -> Result<(), Error> {
-    writing.tallies.forget(writing.sql, blob(&run.0))?;
-    for delete in [
-        "DELETE FROM facts WHERE run_id = ?",
-        "DELETE FROM results WHERE run_id = ?",
-        "DELETE FROM states WHERE run_id = ?",
-        "DELETE FROM outbox WHERE run_id = ?",
-        "DELETE FROM logs WHERE run_id = ?",
-        "DELETE FROM slots WHERE run_id = ?",
-        "DELETE FROM task_runs WHERE run_id = ?",
-        "DELETE FROM task_run_tags WHERE run_id = ?",
-        "DELETE FROM flow_run_tags WHERE run_id = ?",
-        "DELETE FROM run_inputs WHERE run_id = ?",
-        "DELETE FROM flow_runs WHERE id = ?",
-    ] {
-        writing.sql.prepare_cached(delete)?.execute([blob(&run.0)])?;
-    }
-    Ok(())
 }

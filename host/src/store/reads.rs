@@ -75,7 +75,8 @@ fn scheduled_first(sql: &Connection, filter: &FlowRunFilter, page: Page) -> Resu
     Ok(found)
 }
 
-const BY_ID: &str = "id = ?";
+/// A task run by its id, unless its flow run is being removed.
+const BY_ID: &str = "id = ? AND run_id NOT IN (SELECT run_id FROM removals)";
 
 pub(super) fn task_run(sql: &Connection, id: TaskRunId) -> Result<Option<TaskRun>, Error> {
     let mut select = sql.prepare_cached(&format!("SELECT * FROM task_runs WHERE {BY_ID}"))?;

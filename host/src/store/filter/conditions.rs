@@ -206,6 +206,7 @@ impl Conditions {
         self.values.append(&mut inner.values);
     }
 
+    /// Rows of a flow run that is being removed are there for a while, and nobody sees them.
     pub(in crate::store) fn task_runs(&mut self, filter: &TaskRunFilter) {
         self.nested(filter.join, |all| {
             all.choice("t.id", &filter.id);
@@ -227,6 +228,7 @@ impl Conditions {
                 ));
             }
         });
+        self.raw("t.run_id NOT IN (SELECT run_id FROM removals)");
         if let Some(filter) = &filter.flow_run {
             let mut inner = Self::default();
             inner.flow_runs(filter);
@@ -239,6 +241,7 @@ impl Conditions {
     }
 
     pub(in crate::store) fn logs(&mut self, filter: &LogFilter) {
+        self.raw("l.run_id NOT IN (SELECT run_id FROM removals)");
         self.nested(filter.join, |all| {
             all.choice("l.run_id", &filter.run);
             all.choice("l.task_run_id", &filter.task_run);
