@@ -94,7 +94,7 @@ pub use rows::{
 };
 pub use stats::{Intervals, Tally};
 pub use tallies::StateCount;
-pub use upkeep::{check, check_within, holder, vacuum};
+pub use upkeep::{check, check_within, holder, miscounted, vacuum};
 pub use writer::Receipt;
 
 /// Name of the database in the state directory.

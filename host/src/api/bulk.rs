@@ -16,7 +16,7 @@ use super::filter::{Filters, uuid};
 use super::texts::bounded;
 use super::{ApiState, again, flow_runs, set_state};
 use crate::runner::Begin;
-use crate::store::{self, Choice, FlowRun, FlowRunFilter, FlowRunSort, Page};
+use crate::store::{self, Choice, FlowRun, FlowRunFilter, FlowRunSort, Join, Page};
 
 /// Flow runs of one step, and when nothing is said.
 const STEP_MAX: u32 = 200;
@@ -61,11 +61,20 @@ impl Asked {
             ));
         }
         let able: Vec<StateType> = StateType::ALL.into_iter().filter(|state| suits(*state)).collect();
+        // What the store sees at once it finds by an index; what is a part of a filter it looks for.
+        let free =
+            named.join == Join::All && named.state_type == Choice::default() && named.state_name == Choice::default();
         Ok(FlowRunFilter {
+            state_join: Join::All,
             state_type: Choice::any(able),
             id_before: self.before,
-            parts: vec![named],
-            ..FlowRunFilter::default()
+            ..match free {
+                true => named,
+                false => FlowRunFilter {
+                    parts: vec![named],
+                    ..FlowRunFilter::default()
+                },
+            }
         })
     }
 }

@@ -25,7 +25,8 @@
 //! A `flow_run` or `task_run` is the whole of what it shows, not a difference: one that comes again
 //! after a cut changes nothing.
 //!
-//! Absent on purpose: events that are not true yet, and a queue for each client: see [`crate::api::bus`].
+//! Absent on purpose: what people call a flow run after it has begun, task runs of items that go because
+//! their task begins anew (it is told itself), events that are not true yet, and a queue for each client: see [`crate::api::bus`].
 
 mod choice;
 mod run;

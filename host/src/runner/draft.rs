@@ -203,7 +203,6 @@ fn run_state(live: &Live) -> RunState {
     let (start_time, end_time) = (run.started_at(), run.ended_at());
     RunState {
         state: run.state(),
-        expected_start: None,
         start_time,
         end_time,
         total_run_time_ms: run.run_time_ms(crate::clock::now()),

@@ -42,7 +42,7 @@ pub(crate) struct Live {
     pub(crate) creating: bool,
 }
 
-/// What never changes about a run.
+/// What a run was made with. People may call it otherwise since: that is in its row only.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) new: NewRun,

@@ -5,7 +5,9 @@
 //! costs next to nothing. A reader may ask for the position of what it reads ([`Watch::at`]): what is
 //! told after that position is not in its rows, and everything before it is.
 //!
-//! Absent on purpose: who listens, how much of it is kept, and what it looks like outside.
+//! Absent on purpose: who listens, how much of it is kept, and what it looks like outside. Also what
+//! people call a flow run ([`super::Amendment`]), and task runs of items that go because their task
+//! begins anew: its own row tells of that.
 
 mod read;
 
@@ -53,7 +55,8 @@ pub enum Changed {
     },
 }
 
-/// What never changes about a flow run, as far as it is shown with each change.
+/// What is shown of a flow run with each change, as it was when the run was taken up: of what people
+/// call it since, its row knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunIdentity {
     pub id: FlowRunId,

@@ -280,7 +280,6 @@ fn scheduled(since: Timestamp) -> RunState {
             message: None,
             since,
         },
-        expected_start: None,
         start_time: None,
         end_time: None,
         total_run_time_ms: 0,
@@ -306,7 +305,6 @@ fn update_run(
     let (word, name) = (new.state.state_type.as_str(), new.state.name);
     let (states, terminal) = (before.states + i64::from(changed), new.state.state_type.is_terminal());
     let times = [new.start_time, new.end_time].map(|at| at.map(|at| at.0));
-    let expected = new.expected_start.map(|at| at.0);
     let mut set = "UPDATE flow_runs SET state_message = ?, state_since = ?, states = ?, total_run_time_ms = ?, \
          run_count = ?, starts_again = ?, reason = ?"
         .to_owned();
@@ -340,10 +338,6 @@ fn update_run(
         set.push_str(", planned = 0, definition = ?");
         values.push(definition);
     }
-    if let Some(expected) = &expected {
-        set.push_str(", expected_start = ?");
-        values.push(expected);
-    }
     set.push_str(" WHERE id = ?");
     let id = blob(&run.0);
     values.push(&id);
@@ -351,15 +345,20 @@ fn update_run(
     Ok(before.step(new))
 }
 
-/// `place`: the task and the item.
-fn put_state(writing: &Writing<'_>, run: FlowRunId, place: (i64, i64), n: i64, state: &State) -> Result<(), Error> {
+fn put_state(
+    writing: &Writing<'_>,
+    run: FlowRunId,
+    (task, item): (i64, i64),
+    n: i64,
+    state: &State,
+) -> Result<(), Error> {
     let mut insert = writing.sql.prepare_cached(
         "INSERT INTO states (run_id, task, item, n, type, name, message, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     insert.execute(params![
         blob(&run.0),
-        place.0,
-        place.1,
+        task,
+        item,
         n,
         state.state_type.as_str(),
         state.name,

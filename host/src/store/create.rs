@@ -57,7 +57,12 @@ fn create_planned(
     first: &Prepared,
 ) -> Result<Created, Error> {
     let known = Standing::read(writing.sql, run.id)?;
-    if known.as_ref().is_some_and(|row| !row.planned) {
+    // What has ended so long ago that it is being removed was made, too.
+    let made = match &known {
+        Some(row) => !row.planned,
+        None => retention::is_begun(writing.sql, blob(&run.id.0))?,
+    };
+    if made {
         if let Some(progress) = planned.progress {
             planned::handled(writing, schedule, progress)?;
         }
@@ -68,8 +73,7 @@ fn create_planned(
         && deployments::is_busy(writing.sql, deployment)?
     {
         if known.is_some() {
-            delete_rows(writing, run.id)?;
-            writing.tell(|| Changed::Removed(run.id));
+            retention::remove_planned(writing, run.id)?;
         }
         if let Some(progress) = planned.progress {
             planned::handled(writing, schedule, progress)?;
@@ -87,6 +91,9 @@ fn create_planned(
         Err(source) if source.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
             // Somebody has used the key of this instant for a run of their own.
             let existing = by_key(writing, run)?.ok_or(source)?;
+            if known.is_some() {
+                retention::remove_planned(writing, run.id)?;
+            }
             return Ok(Created::Existing(existing));
         }
         other => other?,
@@ -199,25 +206,4 @@ pub(super) fn delete(writing: &mut Writing<'_>, run: FlowRunId) -> Result<bool, 
     retention::remove_run(writing, blob(&run.0))?;
     writing.tell(|| Changed::Removed(run));
     Ok(true)
-}
-
-/// Of a run that is only planned.
-fn delete_rows(writing: &mut Writing<'_>, run: FlowRunId) -> Result<(), Error> {
-    writing.tallies.forget(writing.sql, blob(&run.0))?;
-    for delete in [
-        "DELETE FROM facts WHERE run_id = ?",
-        "DELETE FROM results WHERE run_id = ?",
-        "DELETE FROM states WHERE run_id = ?",
-        "DELETE FROM outbox WHERE run_id = ?",
-        "DELETE FROM logs WHERE run_id = ?",
-        "DELETE FROM slots WHERE run_id = ?",
-        "DELETE FROM task_runs WHERE run_id = ?",
-        "DELETE FROM task_run_tags WHERE run_id = ?",
-        "DELETE FROM flow_run_tags WHERE run_id = ?",
-        "DELETE FROM run_inputs WHERE run_id = ?",
-        "DELETE FROM flow_runs WHERE id = ?",
-    ] {
-        writing.sql.prepare_cached(delete)?.execute([blob(&run.0)])?;
-    }
-    Ok(())
 }

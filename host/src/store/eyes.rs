@@ -9,7 +9,7 @@ use grepx_engine::{FlowRunId, NodeId};
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
-use super::FILE_NAME;
+use super::{Error, FILE_NAME, tallies};
 
 #[derive(Debug, Clone)]
 pub struct Eyes(Arc<Mutex<Connection>>);
@@ -73,10 +73,12 @@ pub struct Moment {
     pub held: BTreeMap<String, u32>,
     /// Flow runs that have ended and hold or want a slot.
     pub leaked: u32,
+    /// Where the tallies differ from the rows.
+    pub miscounted: Vec<String>,
 }
 
 impl Moment {
-    pub(super) fn see(sql: &Connection) -> rusqlite::Result<Self> {
+    pub(super) fn see(sql: &Connection) -> Result<Self, Error> {
         let mut busy = sql.prepare_cached(
             "SELECT work_pool, work_queue, deployment_name FROM flow_runs \
              WHERE state_type IN ('PENDING', 'RUNNING') AND work_pool IS NOT NULL",
@@ -90,6 +92,7 @@ impl Moment {
             busy: busy.collect::<Result<_, _>>()?,
             held: held.collect::<Result<_, _>>()?,
             leaked: leaked.query_row([], |row| row.get(0))?,
+            miscounted: tallies::differences(sql)?,
         })
     }
 }

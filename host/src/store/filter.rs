@@ -17,8 +17,8 @@ pub enum Join {
     Any,
 }
 
-/// Every condition that is given must hold, or one of them. A list that is given but empty matches
-/// nothing.
+/// Every condition that is given must hold, or one of them. Nothing is among `any` when that is
+/// empty, and everything is beside `not`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice<T> {
     pub join: Join,
@@ -76,6 +76,7 @@ pub struct Period {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tags {
     pub join: Join,
+    /// None are demanded when it is empty.
     pub all: Option<Vec<String>>,
     pub any: Option<Vec<String>>,
     /// Without any tags.

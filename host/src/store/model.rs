@@ -185,8 +185,6 @@ impl Commit {
 #[derive(Debug, Clone)]
 pub struct RunState {
     pub state: State,
-    /// `None` leaves the stored one.
-    pub expected_start: Option<Timestamp>,
     pub start_time: Option<Timestamp>,
     pub end_time: Option<Timestamp>,
     pub total_run_time_ms: u64,

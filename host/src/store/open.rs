@@ -52,7 +52,6 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, 
         },
     )?;
     connection.pragma_update(None, "foreign_keys", false)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES_MAX)?;
@@ -61,6 +60,8 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, 
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     migrate(&mut connection, path)?;
+    // After the migrations: what they sort may be as large as the file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     if let Found::Damage(first) = check::check(&mut connection, Depth::Quick, Some(CHECK_TIME_MAX))? {
         return Err(Error::damaged(first));
     }

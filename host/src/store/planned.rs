@@ -8,13 +8,13 @@ use grepx_engine::{FlowRunId, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::Error;
 use super::changes::Changed;
 use super::create;
 use super::model::{NewRun, Progress, SchedulePlan};
 use super::rows::{ScheduleRow, blob};
 use super::tallies::Of;
 use super::writer::Writing;
+use super::{Error, retention};
 
 /// Writes down how far a schedule has come, and its next runs. A run that exists already stays.
 pub(super) fn plan(writing: &mut Writing<'_>, plans: &[SchedulePlan]) -> Result<(), Error> {
@@ -52,9 +52,10 @@ pub(super) fn plan(writing: &mut Writing<'_>, plans: &[SchedulePlan]) -> Result<
     Ok(())
 }
 
+/// Also what has run and is being removed: its remains would go on under the new one.
 fn exists(sql: &Connection, run: &NewRun) -> Result<bool, Error> {
     let mut select = sql.prepare_cached("SELECT 1 FROM flow_runs WHERE id = ?")?;
-    Ok(select.exists([blob(&run.id.0)])?)
+    Ok(select.exists([blob(&run.id.0)])? || retention::is_begun(sql, blob(&run.id.0))?)
 }
 
 /// `None` when there is no such run, else whether it is only planned.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use grepx_engine::{FlowRunId, Json, NodeId, Record, StateType, TaskRunId, Timestamp};
+use grepx_engine::{FlowRunId, Json, NodeId, Record, TaskRunId, Timestamp};
 use tokio::sync::mpsc;
 
 use super::boot::{Share, Which};
@@ -10,7 +10,7 @@ use super::{
     AuditRow, ConcurrencyLimit, Error, FlowRun, FlowRunFilter, FlowRunSort, Intervals, KeyRow, LiveRun, LogFilter,
     LogLine, OpenSend, Page, PoolStatus, ScheduleRow, SendId, SlotRow, Store, StoredState, Switch, Tally, TaskRun,
     TaskRunFilter, TaskRunSort, audit, boot, concurrency, deployments, figures, keys, limits, planned, reads,
-    retention, slots, stats,
+    retention, slots, stats, tallies, ways,
 };
 
 /// Runs that [`Store::live_runs`] has read ahead.
@@ -36,17 +36,11 @@ reads! {
     flow_run(id: FlowRunId) -> Option<FlowRun> = reads::flow_run;
     flow_runs(filter: FlowRunFilter, sort: FlowRunSort, page: Page) -> Vec<FlowRun> =
         |sql, filter, sort, page| reads::flow_runs(sql, &filter, sort, page);
-    count_flow_runs(filter: FlowRunFilter) -> u64 = |sql, filter| reads::count_flow_runs(sql, &filter);
-    /// Flow runs per state type and state name.
-    state_counts(filter: FlowRunFilter) -> BTreeMap<(StateType, String), u64> =
-        |sql, filter| reads::state_counts(sql, &filter);
+    count_flow_runs(filter: FlowRunFilter) -> u64 = |sql, filter| ways::count_flow_runs(sql, &filter);
     task_run(id: TaskRunId) -> Option<TaskRun> = reads::task_run;
     task_runs(filter: TaskRunFilter, sort: TaskRunSort, page: Page) -> Vec<TaskRun> =
         |sql, filter, sort, page| reads::task_runs(sql, &filter, sort, page);
-    count_task_runs(filter: TaskRunFilter) -> u64 = |sql, filter| reads::count_task_runs(sql, &filter);
-    /// Task runs per flow run and state type, of those flow runs that have any.
-    task_counts(runs: Vec<FlowRunId>) -> BTreeMap<FlowRunId, BTreeMap<StateType, u64>> =
-        |sql, runs: Vec<_>| reads::task_counts(sql, &runs);
+    count_task_runs(filter: TaskRunFilter) -> u64 = |sql, filter| ways::count_task_runs(sql, &filter);
     /// Flow runs by the interval in which they should start, and by state.
     flow_run_history(filter: FlowRunFilter, intervals: Intervals) -> Vec<Tally> =
         |sql, filter, intervals| stats::flow_run_history(sql, &filter, intervals);
@@ -61,7 +55,6 @@ reads! {
     /// The deployments of which there are such flow runs.
     deployments_of(filter: FlowRunFilter) -> HashSet<uuid::Uuid> = |sql, filter| stats::deployments_of(sql, &filter);
     logs(filter: LogFilter, page: Page) -> Vec<LogLine> = |sql, filter, page| reads::logs(sql, &filter, page);
-    count_logs(filter: LogFilter) -> u64 = |sql, filter| reads::count_logs(sql, &filter);
     /// The states that a flow run has been in, oldest first.
     states(run: FlowRunId) -> Vec<StoredState> = reads::run_states;
     /// The states that a task run has been in, oldest first.
@@ -84,8 +77,6 @@ reads! {
     /// The send of one command, if it is open.
     find_send(run: FlowRunId, node: NodeId, attempt: u32, key: String) -> Option<OpenSend> =
         |sql, run, node, attempt, key: String| boot::find_send(sql, run, node, attempt, &key);
-    /// Every run that holds a slot.
-    held_runs() -> Vec<FlowRunId> = slots::held_runs;
     /// Every run with a row in the table of slots, and whether it holds one.
     slot_runs() -> BTreeMap<FlowRunId, bool> = slots::all_runs;
     /// Who waits in a work pool, by work queue in the order of admission.
@@ -108,6 +99,8 @@ reads! {
     figures() -> super::Figures = figures::read;
     /// How many ended flow runs would be removed.
     count_due(cutoffs: super::Cutoffs) -> u64 = retention::count_due;
+    /// Where the tallies differ from the rows.
+    miscounted() -> Vec<String> = tallies::differences;
     /// Ids of runs that have rows and are not there.
     orphans() -> Vec<Vec<u8>> = retention::orphans;
     space() -> super::Space = retention::space;

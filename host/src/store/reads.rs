@@ -1,13 +1,12 @@
 //! Reads for the API and the CLI. Every answer is bounded by its [`Page`].
 
-use std::collections::BTreeMap;
-
 use grepx_engine::{FlowRunId, Json, StateType, TaskRunId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use uuid::Uuid;
 
 use super::Error;
+use super::changes::line_id;
 use super::filter::{Conditions, FlowRunFilter, FlowRunSort, Join, LogFilter, Page, TaskRunFilter, TaskRunSort};
 use super::rows::{self, FlowRun, LogLine, RUN_COLUMNS, RUN_TABLES, StoredState, THE_RUN, TaskRun, blob};
 use super::ways;
@@ -26,17 +25,17 @@ pub(super) fn flow_runs(
     if sort == FlowRunSort::NextScheduledStartAsc {
         return scheduled_first(sql, filter, page);
     }
-    let Some(places) = ways::flow_runs(sql, filter, sort)? else {
+    let Some(page_of) = ways::flow_runs(sql, filter, sort)? else {
         return Ok(Vec::new());
     };
     // The long rows are read for the page only.
     let select = format!(
-        "SELECT {RUN_COLUMNS} FROM ({} LIMIT ? OFFSET ?) p CROSS JOIN flow_runs r ON r.rowid = p.place \
+        "SELECT {RUN_COLUMNS} FROM ({} LIMIT ? OFFSET ?) p CROSS JOIN flow_runs r ON r.rowid = p.number \
          CROSS JOIN run_inputs i ON i.run_id = r.id ORDER BY {}",
-        places.sql,
+        page_of.sql,
         sort.sql()
     );
-    paged(sql, &select, places.values, page, rows::flow_run)
+    paged(sql, &select, page_of.values, page, rows::flow_run)
 }
 
 /// Two lists, one after the other.
@@ -64,7 +63,7 @@ fn scheduled_first(sql: &Connection, filter: &FlowRunFilter, page: Page) -> Resu
         .saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
     if left > 0 {
         let before = match found.is_empty() {
-            true => count_flow_runs(sql, &scheduled(true))?,
+            true => ways::count_flow_runs(sql, &scheduled(true))?,
             false => page.offset,
         };
         let rest = Page {
@@ -76,12 +75,11 @@ fn scheduled_first(sql: &Connection, filter: &FlowRunFilter, page: Page) -> Resu
     Ok(found)
 }
 
-pub(super) fn count_flow_runs(sql: &Connection, filter: &FlowRunFilter) -> Result<u64, Error> {
-    ways::count_flow_runs(sql, filter)
-}
+/// A task run by its id, unless its flow run is being removed.
+const BY_ID: &str = "id = ? AND run_id NOT IN (SELECT run_id FROM removals)";
 
 pub(super) fn task_run(sql: &Connection, id: TaskRunId) -> Result<Option<TaskRun>, Error> {
-    let mut select = sql.prepare_cached("SELECT * FROM task_runs WHERE id = ?")?;
+    let mut select = sql.prepare_cached(&format!("SELECT * FROM task_runs WHERE {BY_ID}"))?;
     Ok(select.query_row([blob(&id.0)], rows::task_run).optional()?)
 }
 
@@ -91,63 +89,24 @@ pub(super) fn task_runs(
     sort: TaskRunSort,
     page: Page,
 ) -> Result<Vec<TaskRun>, Error> {
-    let Some(places) = ways::task_runs(sql, filter, sort)? else {
+    let Some(page_of) = ways::task_runs(sql, filter, sort)? else {
         return Ok(Vec::new());
     };
     let select = format!(
         "SELECT t.* FROM ({} LIMIT ? OFFSET ?) p CROSS JOIN task_runs t \
          ON t.run_id = p.run_id AND t.task = p.task AND t.item = p.item ORDER BY {}",
-        places.sql,
+        page_of.sql,
         sort.sql()
     );
-    paged(sql, &select, places.values, page, rows::task_run)
-}
-
-pub(super) fn count_task_runs(sql: &Connection, filter: &TaskRunFilter) -> Result<u64, Error> {
-    ways::count_task_runs(sql, filter)
-}
-
-/// Task runs per flow run and state type, of those flow runs that have any.
-pub(super) fn task_counts(
-    sql: &Connection,
-    runs: &[FlowRunId],
-) -> Result<BTreeMap<FlowRunId, BTreeMap<StateType, u64>>, Error> {
-    let mut counts: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-    let mut select =
-        sql.prepare_cached("SELECT state_type, count(*) AS n FROM task_runs WHERE run_id = ? GROUP BY state_type")?;
-    for run in runs {
-        let mut found = select.query([blob(&run.0)])?;
-        while let Some(row) = found.next()? {
-            let state = rows::state_type(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
-            counts.entry(*run).or_default().insert(state, rows::number(row, "n")?);
-        }
-    }
-    Ok(counts)
-}
-
-/// Flow runs per state type and state name.
-pub(super) fn state_counts(
-    sql: &Connection,
-    filter: &FlowRunFilter,
-) -> Result<BTreeMap<(StateType, String), u64>, Error> {
-    let mut conditions = Conditions::default();
-    conditions.flow_runs(filter);
-    let mut select = sql.prepare_cached(&format!(
-        "SELECT r.state_type, r.state_name, count(*) AS n FROM flow_runs r WHERE {} GROUP BY 1, 2",
-        conditions.sql()
-    ))?;
-    let found = select.query_map(params_from_iter(conditions.values), |row| {
-        let state = rows::state_type(row.get_ref(0)?.as_str()?)?;
-        Ok(((state, row.get(1)?), rows::number(row, "n")?))
-    })?;
-    Ok(found.collect::<Result<_, _>>()?)
+    paged(sql, &select, page_of.values, page, rows::task_run)
 }
 
 pub(super) fn logs(sql: &Connection, filter: &LogFilter, page: Page) -> Result<Vec<LogLine>, Error> {
     let mut conditions = Conditions::default();
     conditions.logs(filter);
     // Within one flow run the key is the order of writing, which needs no sorting.
-    let one_run = filter.run.any.as_ref().is_some_and(|any| any.len() == 1);
+    let all = [filter.join, filter.run.join] == [Join::All; 2];
+    let one_run = all && filter.run.any.as_ref().is_some_and(|any| any.len() == 1);
     let order = match (one_run, filter.newest_first) {
         (true, false) => "l.n",
         (true, true) => "l.n DESC",
@@ -164,17 +123,11 @@ pub(super) fn logs(sql: &Connection, filter: &LogFilter, page: Page) -> Result<V
     )
 }
 
-pub(super) fn count_logs(sql: &Connection, filter: &LogFilter) -> Result<u64, Error> {
-    let mut conditions = Conditions::default();
-    conditions.logs(filter);
-    count(sql, "logs l", conditions)
-}
-
 pub(super) fn log_line(row: &Row<'_>) -> rusqlite::Result<LogLine> {
-    let run = rows::uuid(row, "run_id")?;
+    let run = FlowRunId(rows::uuid(row, "run_id")?);
     Ok(LogLine {
-        id: rows::state_id(run, row.get("n")?),
-        run: FlowRunId(run),
+        id: line_id(run, row.get("n")?),
+        run,
         task_run: rows::maybe_uuid(row, "task_run_id")?.map(TaskRunId),
         at: rows::time(row, "at")?,
         level: row.get("level")?,
@@ -188,14 +141,14 @@ pub(super) fn run_states(sql: &Connection, run: FlowRunId) -> Result<Vec<StoredS
 }
 
 pub(super) fn task_states(sql: &Connection, id: TaskRunId) -> Result<Vec<StoredState>, Error> {
-    match place(sql, id)? {
-        Some(place) => states(sql, id.0, place),
+    match key(sql, id)? {
+        Some(key) => states(sql, id.0, key),
         None => Ok(Vec::new()),
     }
 }
 
 /// Oldest first.
-fn states(sql: &Connection, owner: Uuid, (run, task, item): Place) -> Result<Vec<StoredState>, Error> {
+fn states(sql: &Connection, owner: Uuid, (run, task, item): Key) -> Result<Vec<StoredState>, Error> {
     let mut select = sql.prepare_cached(
         "SELECT n, type, name, message, at FROM states WHERE run_id = ? AND task = ? AND item = ? ORDER BY n",
     )?;
@@ -212,10 +165,10 @@ fn states(sql: &Connection, owner: Uuid, (run, task, item): Place) -> Result<Vec
 }
 
 /// Flow run, task and item.
-type Place = (Uuid, i64, i64);
+type Key = (Uuid, i64, i64);
 
-fn place(sql: &Connection, id: TaskRunId) -> Result<Option<Place>, Error> {
-    let mut select = sql.prepare_cached("SELECT run_id, task, item FROM task_runs WHERE id = ?")?;
+fn key(sql: &Connection, id: TaskRunId) -> Result<Option<Key>, Error> {
+    let mut select = sql.prepare_cached(&format!("SELECT run_id, task, item FROM task_runs WHERE {BY_ID}"))?;
     let found = select.query_row([blob(&id.0)], |row| {
         Ok((rows::uuid(row, "run_id")?, row.get("task")?, row.get("item")?))
     });
@@ -223,7 +176,7 @@ fn place(sql: &Connection, id: TaskRunId) -> Result<Option<Place>, Error> {
 }
 
 pub(super) fn result(sql: &Connection, id: TaskRunId) -> Result<Option<Json>, Error> {
-    let Some((run, task, item)) = place(sql, id)? else {
+    let Some((run, task, item)) = key(sql, id)? else {
         return Ok(None);
     };
     result_of(sql, run, task, item)
@@ -253,9 +206,4 @@ fn paged<T>(
     values.push(Value::Integer(i64::try_from(page.offset).unwrap_or(i64::MAX)));
     let found = select.query_map(params_from_iter(values), read)?;
     Ok(found.collect::<Result<_, _>>()?)
-}
-
-fn count(sql: &Connection, table: &str, conditions: Conditions) -> Result<u64, Error> {
-    let mut select = sql.prepare_cached(&format!("SELECT count(*) AS n FROM {table} WHERE {}", conditions.sql()))?;
-    Ok(select.query_row(params_from_iter(conditions.values), |row| rows::number(row, "n"))?)
 }

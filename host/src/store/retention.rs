@@ -210,15 +210,17 @@ impl Store {
 fn remove(writing: &mut Writing<'_>, cutoffs: Cutoffs, rows_max: u64) -> Result<Removed, Error> {
     let sql = writing.sql;
     let mut removed = Removed::default();
+    // Rows that are read to be counted take their time too.
+    let mut counted = 0;
     loop {
         for run in begun(sql)? {
-            let left = rows_max.saturating_sub(removed.rows);
+            let left = rows_max.saturating_sub(removed.rows + counted);
             if !remove_rows(sql, &run, left, &mut removed)? {
                 removed.more = true;
                 return Ok(removed);
             }
         }
-        let left = rows_max.saturating_sub(removed.rows);
+        let left = rows_max.saturating_sub(removed.rows + counted);
         let next = if left == 0 { 1 } else { RUNS_AT_ONCE.min(left) };
         let runs = due(sql, cutoffs, next)?;
         removed.more = !runs.is_empty();
@@ -226,13 +228,16 @@ fn remove(writing: &mut Writing<'_>, cutoffs: Cutoffs, rows_max: u64) -> Result<
             return Ok(removed);
         }
         for run in runs {
-            begin(writing, &run)?;
+            counted += begin(writing, &run)?;
             failpoint::reach(Point::RemovalBegun);
             if let Ok(id) = Uuid::from_slice(&run) {
                 writing.tell(|| Changed::Removed(FlowRunId(id)));
             }
             removed.flow_runs += 1;
             removed.rows += 1;
+            if removed.rows + counted >= rows_max {
+                return Ok(removed);
+            }
         }
     }
 }
@@ -272,19 +277,42 @@ pub(super) fn remove_run(writing: &mut Writing<'_>, run: &[u8]) -> Result<(), Er
     Ok(())
 }
 
-/// From here on nobody sees the run.
-fn begin(writing: &mut Writing<'_>, run: &[u8]) -> Result<(), Error> {
-    let sql = writing.sql;
-    writing.tallies.forget(sql, run)?;
-    put_removal(sql, run)?;
+/// From here on nobody sees the run. How many task runs it had.
+fn begin(writing: &mut Writing<'_>, run: &[u8]) -> Result<u64, Error> {
+    put_removal(writing.sql, run)?;
+    hide(writing, run)
+}
+
+fn hide(writing: &mut Writing<'_>, run: &[u8]) -> Result<u64, Error> {
+    let counted = writing.tallies.forget(writing.sql, run)?;
     for delete in [
         "DELETE FROM slots WHERE run_id = ?",
         "DELETE FROM run_inputs WHERE run_id = ?",
         "DELETE FROM flow_runs WHERE id = ?",
     ] {
-        sql.prepare_cached(delete)?.execute([run])?;
+        writing.sql.prepare_cached(delete)?.execute([run])?;
     }
+    Ok(counted)
+}
+
+/// Removes a run that is only planned, and has next to nothing.
+pub(super) fn remove_planned(writing: &mut Writing<'_>, run: FlowRunId) -> Result<(), Error> {
+    let id = run.0.as_bytes();
+    hide(writing, id)?;
+    for (table, _) in TABLES {
+        let mut delete = writing
+            .sql
+            .prepare_cached(&format!("DELETE FROM {table} WHERE run_id = ?"))?;
+        delete.execute([id])?;
+    }
+    writing.tell(|| Changed::Removed(run));
     Ok(())
+}
+
+/// Whether rows of such a run are still there, and nobody sees them.
+pub(super) fn is_begun(sql: &Connection, run: &[u8]) -> rusqlite::Result<bool> {
+    sql.prepare_cached("SELECT 1 FROM removals WHERE run_id = ?")?
+        .exists([run])
 }
 
 fn put_removal(sql: &Connection, run: &[u8]) -> Result<(), Error> {

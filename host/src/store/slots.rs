@@ -16,13 +16,6 @@ pub(super) const BEFORE_MAX: i64 = 1_000;
 /// Holders named in a reason.
 const NAMED_MAX: i64 = 3;
 
-/// Every run that holds a slot, by id.
-pub(super) fn held_runs(sql: &Connection) -> Result<Vec<FlowRunId>, Error> {
-    let mut select = sql.prepare_cached("SELECT run_id FROM slots WHERE held = 1 ORDER BY run_id")?;
-    let runs = select.query_map([], |row| Ok(FlowRunId(Uuid::from_bytes(row.get(0)?))))?;
-    Ok(runs.collect::<Result<_, _>>()?)
-}
-
 /// Every run that holds a slot (true), or waits for one or for its deployment.
 pub(super) fn all_runs(sql: &Connection) -> Result<BTreeMap<FlowRunId, bool>, Error> {
     let mut select = sql.prepare_cached("SELECT run_id, held = 1 FROM slots")?;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::Error;
 use super::filter::{Conditions, FlowRunFilter, TaskRunFilter};
 use super::rows;
+use super::ways::{self, Source};
 
 /// Intervals of equal length, from `from` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,13 +116,11 @@ fn tally(row: &Row<'_>) -> rusqlite::Result<Tally> {
 
 /// In ms over all flow runs that match; `None` when none does.
 pub(super) fn mean_lateness(sql: &Connection, filter: &FlowRunFilter, now: Timestamp) -> Result<Option<f64>, Error> {
-    let mut conditions = Conditions::default();
-    conditions.flow_runs(filter);
-    let mut select = sql.prepare_cached(&format!(
-        "SELECT avg({FLOW_RUN_LATE}) FROM flow_runs r WHERE {}",
-        conditions.sql()
-    ))?;
-    let values = std::iter::once(Value::Integer(now.0)).chain(conditions.values);
+    let Some(Source { from, clause, .. }) = ways::of_flow_runs(sql, filter)? else {
+        return Ok(None);
+    };
+    let mut select = sql.prepare_cached(&format!("SELECT avg({FLOW_RUN_LATE}) FROM {from} WHERE {}", clause.sql))?;
+    let values = std::iter::once(Value::Integer(now.0)).chain(clause.values);
     Ok(select.query_row(params_from_iter(values), |row| row.get(0))?)
 }
 
@@ -136,14 +135,23 @@ pub(super) fn deployments_of(sql: &Connection, filter: &FlowRunFilter) -> Result
 }
 
 fn distinct(sql: &Connection, column: &str, filter: &FlowRunFilter) -> Result<HashSet<Uuid>, Error> {
-    let mut conditions = Conditions::default();
-    conditions.flow_runs(filter);
-    let mut select = sql.prepare_cached(&format!(
-        "SELECT DISTINCT o.{column} AS id FROM origins o WHERE o.{column} IS NOT NULL \
-         AND EXISTS (SELECT 1 FROM flow_runs r INDEXED BY flow_runs_origin WHERE r.origin = o.id AND {})",
-        conditions.sql()
-    ))?;
-    let found = select.query_map(params_from_iter(conditions.values), |row| rows::uuid(row, "id"))?;
+    let Some(Source { from, clause, few }) = ways::of_flow_runs(sql, filter)? else {
+        return Ok(HashSet::new());
+    };
+    // Of many, the first of each origin says enough.
+    let select = match few {
+        true => format!(
+            "SELECT DISTINCT r.{column} AS id FROM {from} WHERE r.{column} IS NOT NULL AND {}",
+            clause.sql
+        ),
+        false => format!(
+            "SELECT DISTINCT o.{column} AS id FROM origins o WHERE o.{column} IS NOT NULL \
+             AND EXISTS (SELECT 1 FROM flow_runs r INDEXED BY flow_runs_origin WHERE r.origin = o.id AND {})",
+            clause.sql
+        ),
+    };
+    let mut select = sql.prepare_cached(&select)?;
+    let found = select.query_map(params_from_iter(clause.values), |row| rows::uuid(row, "id"))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

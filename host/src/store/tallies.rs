@@ -42,22 +42,25 @@ impl Tallies {
         }
     }
 
-    /// All runs of one flow run: it goes.
-    pub(super) fn forget(&mut self, sql: &Connection, run: &[u8]) -> Result<(), Error> {
+    /// All runs of one flow run: it goes. How many task runs it has.
+    pub(super) fn forget(&mut self, sql: &Connection, run: &[u8]) -> Result<u64, Error> {
         let mut select = sql.prepare_cached("SELECT origin, state_type, state_name FROM flow_runs WHERE id = ?")?;
         let mut found = select.query([run])?;
-        let Some(row) = found.next()? else { return Ok(()) };
+        let Some(row) = found.next()? else { return Ok(0) };
         let origin = row.get(0)?;
         let (state_type, name): (String, String) = (row.get(1)?, row.get(2)?);
         self.add(Of::FlowRuns, origin, (&state_type, &name), -1);
-        let mut tasks = sql
-            .prepare_cached("SELECT state_type, state_name, count(*) FROM task_runs WHERE run_id = ? GROUP BY 1, 2")?;
+        let mut tasks = sql.prepare_cached(
+            "SELECT state_type, state_name, count(*) AS n FROM task_runs WHERE run_id = ? GROUP BY 1, 2",
+        )?;
         let mut found = tasks.query([run])?;
+        let mut counted = 0;
         while let Some(row) = found.next()? {
             let (state_type, name): (String, String) = (row.get(0)?, row.get(1)?);
             self.add(Of::TaskRuns, origin, (&state_type, &name), -row.get::<_, i64>(2)?);
+            counted += rows::number(row, "n")?;
         }
-        Ok(())
+        Ok(counted)
     }
 
     /// Into the transaction.
@@ -84,19 +87,45 @@ impl Tallies {
     }
 }
 
-/// Runs of one origin in one state.
+/// Runs in one state, of so many origins.
+#[derive(Debug)]
+pub(super) struct InState {
+    pub(super) state_type: String,
+    pub(super) state_name: String,
+    pub(super) runs: i64,
+    pub(super) origins: i64,
+}
+
+/// In which states there are runs, of the tallies `t` that match.
+pub(super) fn in_states(sql: &Connection, of: Of, clause: &Clause) -> Result<Vec<InState>, Error> {
+    let mut select = sql.prepare_cached(&format!(
+        "SELECT t.state_type, t.state_name, sum(t.runs), count(*) FROM tallies t \
+         WHERE t.of = {} AND {} AND t.runs > 0 GROUP BY 1, 2",
+        of as i64, clause.sql
+    ))?;
+    let found = select.query_map(params_from_iter(&clause.values), |row| {
+        Ok(InState {
+            state_type: row.get(0)?,
+            state_name: row.get(1)?,
+            runs: row.get(2)?,
+            origins: row.get(3)?,
+        })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Where runs are: of one origin in one state.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) origin: i64,
     pub(super) state_type: String,
     pub(super) state_name: String,
-    pub(super) runs: i64,
 }
 
 /// Where there are runs, of the tallies `t` that match.
 pub(super) fn places(sql: &Connection, of: Of, clause: &Clause) -> Result<Vec<Place>, Error> {
     let mut select = sql.prepare_cached(&format!(
-        "SELECT t.origin, t.state_type, t.state_name, t.runs FROM tallies t WHERE t.of = {} AND {} AND t.runs > 0",
+        "SELECT t.origin, t.state_type, t.state_name FROM tallies t WHERE t.of = {} AND {} AND t.runs > 0",
         of as i64, clause.sql
     ))?;
     let places = select.query_map(params_from_iter(&clause.values), |row| {
@@ -104,7 +133,6 @@ pub(super) fn places(sql: &Connection, of: Of, clause: &Clause) -> Result<Vec<Pl
             origin: row.get(0)?,
             state_type: row.get(1)?,
             state_name: row.get(2)?,
-            runs: row.get(3)?,
         })
     })?;
     Ok(places.collect::<Result<_, _>>()?)
@@ -137,4 +165,70 @@ pub(super) fn all(sql: &Connection, of: Of) -> Result<u64, Error> {
     let mut select = sql.prepare_cached("SELECT ifnull(sum(runs), 0) FROM tallies WHERE of = ? AND origin = ?")?;
     let runs: i64 = select.query_row(params![of as i64, EVERY_ORIGIN], |row| row.get(0))?;
     Ok(u64::try_from(runs).unwrap_or(0))
+}
+
+/// Where the tallies are not what the rows say, in words. Reads every run; a run that is being
+/// removed counts no more.
+pub(super) fn differences(sql: &Connection) -> Result<Vec<String>, Error> {
+    let mut beyond = Tallies::default();
+    for (of, sign, select) in [
+        (
+            Of::FlowRuns,
+            1,
+            "SELECT origin, state_type, state_name, count(*) FROM flow_runs GROUP BY 1, 2, 3",
+        ),
+        // Added up here: SQLite would sort them all first.
+        (
+            Of::TaskRuns,
+            1,
+            "SELECT r.origin, t.state_type, t.state_name, 1 FROM flow_runs r CROSS JOIN task_runs t ON t.run_id = r.id",
+        ),
+        (
+            Of::FlowRuns,
+            -1,
+            "SELECT origin, state_type, state_name, runs FROM tallies WHERE of = 0",
+        ),
+        (
+            Of::TaskRuns,
+            -1,
+            "SELECT origin, state_type, state_name, runs FROM tallies WHERE of = 1",
+        ),
+    ] {
+        let mut select = sql.prepare_cached(select)?;
+        let mut found = select.query([])?;
+        while let Some(row) = found.next()? {
+            let state = (row.get_ref(1)?.as_str(), row.get_ref(2)?.as_str());
+            let (state_type, name) = (
+                state.0.map_err(rusqlite::Error::from)?,
+                state.1.map_err(rusqlite::Error::from)?,
+            );
+            let (origin, runs): (i64, i64) = (row.get(0)?, row.get(3)?);
+            beyond.add(of, origin, (state_type, name), sign * runs);
+            if sign > 0 {
+                beyond.add(of, EVERY_ORIGIN, (state_type, name), runs);
+            }
+        }
+    }
+    let each = beyond
+        .0
+        .iter()
+        .flat_map(|(of, states)| states.iter().map(move |(state, runs)| (of, state, *runs)));
+    let wrong = each.filter(|(.., runs)| *runs != 0);
+    Ok(wrong
+        .map(|((of, origin), state, runs)| difference(*of, *origin, state, runs))
+        .collect())
+}
+
+fn difference(of: Of, origin: i64, (state_type, name): &(String, String), beyond: i64) -> String {
+    let what = match of {
+        Of::FlowRuns => "flow runs",
+        Of::TaskRuns => "task runs",
+    };
+    let of_origin = match origin {
+        EVERY_ORIGIN => String::new(),
+        origin => format!(" of origin {origin}"),
+    };
+    let than = if beyond > 0 { "more" } else { "fewer" };
+    let by = beyond.unsigned_abs();
+    format!("{by} {than} {what}{of_origin} are {name} ({state_type}) than are counted")
 }

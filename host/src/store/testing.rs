@@ -87,7 +87,6 @@ pub(super) fn state(state_type: StateType, name: &'static str, since: i64) -> St
 pub(super) fn run_state(state_type: StateType, name: &'static str, since: i64) -> RunState {
     RunState {
         state: state(state_type, name, since),
-        expected_start: None,
         start_time: None,
         end_time: None,
         total_run_time_ms: 0,

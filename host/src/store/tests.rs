@@ -214,7 +214,8 @@ async fn slots_are_told_after_the_commit_and_explained_while_missing() {
         Some(vec![SlotNews::Admitted(id(2))]),
         "the lifted limit was kept"
     );
-    assert_eq!(store.held_runs().await.expect("read"), [id(1), id(2)]);
+    let slots = store.slot_runs().await.expect("read");
+    assert_eq!(slots, [(id(1), true), (id(2), true)].into());
     let status = store.pools().await.expect("read");
     assert_eq!(
         (status[0].held, status[0].waiting, status[0].concurrency_limit),

@@ -106,7 +106,6 @@ fn flow_run(change: &RunChange, step: &Step) -> Value {
     if let Some(now) = &change.rows.state {
         let RunState {
             state,
-            expected_start,
             start_time,
             end_time,
             total_run_time_ms,
@@ -120,9 +119,6 @@ fn flow_run(change: &RunChange, step: &Step) -> Value {
         );
         data.insert("previous".into(), previous(step));
         data.insert("reason".into(), reason.clone().into());
-        if let Some(at) = expected_start {
-            data.insert("expected_start_time".into(), rfc3339(*at).into());
-        }
         times(&mut data, *start_time, *end_time, *total_run_time_ms);
         data.insert("run_count".into(), (*run_count).into());
     }

@@ -32,11 +32,7 @@ pub(crate) fn verify(global: &Global) -> Done {
         })
         .map_err(Failure::broken)?;
     show(&verified, global.json);
-    Ok(if verified.differences.is_empty() {
-        Exit::Ok
-    } else {
-        Exit::Failed
-    })
+    Ok(if verified.agrees() { Exit::Ok } else { Exit::Failed })
 }
 
 fn show(verified: &Verified, json: bool) {
@@ -53,6 +49,7 @@ fn show(verified: &Verified, json: bool) {
             "open_sends": verified.open_sends,
             "differences": differences.collect::<Vec<_>>(),
             "further_differences": verified.more,
+            "miscounted": verified.miscounted,
         }));
     }
     let rows = verified
@@ -64,6 +61,7 @@ fn show(verified: &Verified, json: bool) {
     if verified.more > 0 {
         out::line(format!("and {} more", verified.more));
     }
+    verified.miscounted.iter().for_each(out::line);
     out::line(format!(
         "{} flow runs ({} live), {} task runs, {} facts, {} open sends",
         verified.flow_runs, verified.live, verified.task_runs, verified.facts, verified.open_sends

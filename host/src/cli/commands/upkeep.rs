@@ -89,9 +89,16 @@ pub(crate) fn gc(global: &Global, arguments: &Gc) -> Done {
 }
 
 fn check(global: &Global, settings: &Settings) -> Done {
-    let findings = match store::check(&settings.store.dir).map_err(Failure::broken)? {
-        Found::Sound | Found::SoundSoFar => Vec::new(),
-        Found::Damage(findings) => findings.lines().map(str::to_owned).collect(),
+    let dir = &settings.store.dir;
+    let (findings, verdict) = match store::check(dir).map_err(Failure::broken)? {
+        Found::Sound | Found::SoundSoFar => (
+            store::miscounted(dir).map_err(Failure::broken)?,
+            "The rows of the run store are sound, but lists and counts go by other numbers than there are.",
+        ),
+        Found::Damage(findings) => (
+            findings.lines().map(str::to_owned).collect(),
+            "The run store is damaged: stop the server, then `grepx-host restore FILE` with the newest backup.",
+        ),
     };
     if global.json {
         out::json(&json!({"ok": findings.is_empty(), "findings": findings}));
@@ -99,7 +106,7 @@ fn check(global: &Global, settings: &Settings) -> Done {
         out::line("The run store is sound.");
     } else {
         findings.iter().for_each(out::line);
-        out::line("The run store is damaged: stop the server, then `grepx-host restore FILE` with the newest backup.");
+        out::line(verdict);
     }
     Ok(if findings.is_empty() { Exit::Ok } else { Exit::Failed })
 }

@@ -2,9 +2,9 @@
 //! them, all else is. So a watcher goes on from a read without a gap and without a change twice.
 
 use grepx_engine::{FlowRunId, NodeId};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::super::rows::{self, FlowRun, LogLine, RUN_COLUMNS, RUN_TABLES, TaskRun, blob, item};
+use super::super::rows::{self, FlowRun, LogLine, TaskRun, blob, item};
 use super::super::{Error, Store, reads};
 
 /// Something read, and the position of the last change that is in it.
@@ -61,8 +61,7 @@ impl Store {
 }
 
 fn flow_run(sql: &Connection, run: FlowRunId) -> Result<Option<(FlowRun, i64)>, Error> {
-    let mut select = sql.prepare_cached(&format!("SELECT {RUN_COLUMNS} FROM {RUN_TABLES} WHERE r.id = ?"))?;
-    let Some(found) = select.query_row([blob(&run.0)], rows::flow_run).optional()? else {
+    let Some(found) = reads::flow_run(sql, run)? else {
         return Ok(None);
     };
     let mut last = sql.prepare_cached("SELECT max(n) FROM logs WHERE run_id = ?")?;

@@ -1,5 +1,7 @@
 //! How a filter becomes the WHERE of a statement: our own words, and a mark for every value.
 
+use std::collections::BTreeSet;
+
 use grepx_engine::{FlowRunId, StateType, TaskRunId};
 use rusqlite::types::Value;
 use uuid::Uuid;
@@ -65,6 +67,11 @@ impl Conditions {
         self.values.push(value);
     }
 
+    /// Our own words, without a value.
+    pub(in crate::store) fn raw(&mut self, sql: impl Into<String>) {
+        self.terms.push(sql.into());
+    }
+
     /// What `fill` adds, as one condition.
     pub(in crate::store) fn nested(&mut self, join: Join, fill: impl FnOnce(&mut Self)) {
         let mut inner = Self::default();
@@ -122,23 +129,25 @@ impl Conditions {
 
     pub(in crate::store) fn tags(&mut self, column: &str, tags: &Tags) {
         self.nested(tags.join, |conditions| {
-            conditions.nested(Join::All, |every| {
-                for tag in tags.all.iter().flatten() {
-                    every.term(
-                        format!("EXISTS (SELECT 1 FROM json_each({column}) WHERE value = ?)"),
-                        tag.value(),
-                    );
-                }
-            });
+            // One condition for all: a statement has a bound of their depth.
+            let all: BTreeSet<&String> = tags.all.iter().flatten().collect();
+            if !all.is_empty() {
+                let all: Vec<String> = all.into_iter().cloned().collect();
+                let marks = conditions.marks(&all);
+                conditions.raw(format!(
+                    "(SELECT count(DISTINCT value) FROM json_each({column}) WHERE value IN ({marks})) = {}",
+                    all.len()
+                ));
+            }
             if let Some(any) = &tags.any {
                 let marks = conditions.marks(any);
-                conditions.terms.push(format!(
+                conditions.raw(format!(
                     "EXISTS (SELECT 1 FROM json_each({column}) WHERE value IN ({marks}))"
                 ));
             }
             match tags.is_null {
-                Some(true) => conditions.terms.push(format!("{column} = '[]'")),
-                Some(false) => conditions.terms.push(format!("{column} <> '[]'")),
+                Some(true) => conditions.raw(format!("{column} = '[]'")),
+                Some(false) => conditions.raw(format!("{column} <> '[]'")),
                 None => {}
             }
         });
@@ -165,7 +174,7 @@ impl Conditions {
             all.nested(Join::All, |next| {
                 next.period("r.expected_start", &filter.next_start);
                 if !next.terms.is_empty() {
-                    next.terms.push("r.state_type = 'SCHEDULED'".to_owned());
+                    next.raw("r.state_type = 'SCHEDULED'");
                 }
             });
             all.period("r.start_time", &filter.start_time);
@@ -220,7 +229,7 @@ impl Conditions {
         let mut inner = Self::default();
         inner.task_runs(filter);
         let wanted = inner.sql();
-        self.terms.push(if filter.join == Join::All && filter.id.any.is_some() {
+        self.raw(if filter.join == Join::All && filter.id.any.is_some() {
             format!("r.id IN (SELECT t.run_id FROM task_runs t WHERE {wanted})")
         } else {
             format!("EXISTS (SELECT 1 FROM task_runs t WHERE t.run_id = r.id AND {wanted})")
@@ -228,6 +237,7 @@ impl Conditions {
         self.values.append(&mut inner.values);
     }
 
+    /// Rows of a flow run that is being removed are there for a while, and nobody sees them.
     pub(in crate::store) fn task_runs(&mut self, filter: &TaskRunFilter) {
         self.nested(filter.join, |all| {
             all.choice("t.id", &filter.id);
@@ -244,15 +254,16 @@ impl Conditions {
             all.period("t.end_time", &filter.end_time);
             if let Some(has) = filter.has_child {
                 let not = if has { "" } else { "NOT " };
-                all.terms.push(format!(
+                all.raw(format!(
                     "{not}EXISTS (SELECT 1 FROM flow_runs c WHERE c.parent_task_run = t.id)"
                 ));
             }
         });
+        self.raw("t.run_id NOT IN (SELECT run_id FROM removals)");
         if let Some(filter) = &filter.flow_run {
             let mut inner = Self::default();
             inner.flow_runs(filter);
-            self.terms.push(format!(
+            self.raw(format!(
                 "t.run_id IN (SELECT r.id FROM flow_runs r WHERE {})",
                 inner.sql()
             ));
@@ -261,6 +272,7 @@ impl Conditions {
     }
 
     pub(in crate::store) fn logs(&mut self, filter: &LogFilter) {
+        self.raw("l.run_id NOT IN (SELECT run_id FROM removals)");
         self.nested(filter.join, |all| {
             all.choice("l.run_id", &filter.run);
             all.choice("l.task_run_id", &filter.task_run);
@@ -281,12 +293,16 @@ impl Conditions {
 
     fn list<T: Bound>(&mut self, left: String, values: &[T]) {
         let marks = self.marks(values);
-        self.terms.push(format!("{left} ({marks})"));
+        self.raw(format!("{left} ({marks})"));
     }
 
     /// What stands in the parentheses of IN: a mark for each value, or one for all when they are
     /// more than a statement takes.
     fn marks<T: Bound>(&mut self, values: &[T]) -> String {
+        if values.is_empty() {
+            // `IN ()` makes the whole condition a constant, which a partial index does not serve.
+            return "SELECT NULL WHERE 0".to_owned();
+        }
         if values.len() <= MARKS_MAX {
             self.values.extend(values.iter().map(Bound::value));
             return vec!["?"; values.len()].join(", ");
@@ -308,8 +324,8 @@ impl Conditions {
 
     fn null(&mut self, column: &str, is_null: Option<bool>) {
         match is_null {
-            Some(true) => self.terms.push(format!("{column} IS NULL")),
-            Some(false) => self.terms.push(format!("{column} IS NOT NULL")),
+            Some(true) => self.raw(format!("{column} IS NULL")),
+            Some(false) => self.raw(format!("{column} IS NOT NULL")),
             None => {}
         }
     }

@@ -1,9 +1,9 @@
-use grepx_engine::Timestamp;
+use grepx_engine::{StateType, Timestamp};
 use uuid::Uuid;
 
-use super::super::testing::{Fixture, at, first, fixture, id, run};
+use super::super::testing::{Fixture, at, first, fixture, id, line, run, run_state};
 use super::super::{
-    Created, DeploymentLimit, FlowRunFilter, FlowRunSort, NewRun, Page, Planned, Progress, SchedulePlan, Store,
+    Commit, Created, DeploymentLimit, FlowRunFilter, FlowRunSort, NewRun, Page, Planned, Progress, SchedulePlan, Store,
     WhenBusy,
 };
 
@@ -177,4 +177,63 @@ async fn a_key_that_somebody_took_costs_one_run_and_no_planning() {
     let made = store.create(planned_run(1), instant(1_000), first(id(1))).await;
     assert_eq!(made.expect("found"), Created::Existing(id(50)));
     assert_eq!(handled_until(&store).await, at(1_000));
+}
+
+#[tokio::test]
+async fn a_planned_run_is_made_for_the_flow_that_its_deployment_has_now() {
+    let Fixture { store, dir: _dir, .. } = fixture().await;
+    store.plan(vec![plan(false, &[1])]).await.expect("planned");
+    let moved = NewRun {
+        flow_id: Uuid::from_u128(901),
+        flow_name: "other".to_owned(),
+        ..planned_run(1)
+    };
+    store
+        .create(moved, instant(1_000), first(id(1)))
+        .await
+        .expect("created");
+    let found = store.flow_run(id(1)).await.expect("read").expect("there");
+    assert_eq!(found.run.flow_id, Uuid::from_u128(901));
+    assert_eq!(store.miscounted().await.expect("read"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_planned_run_whose_new_key_is_taken_goes() {
+    let Fixture { store, dir: _dir, .. } = fixture().await;
+    store.plan(vec![plan(false, &[1])]).await.expect("planned");
+    let by_hand = NewRun {
+        idempotency_key: Some("taken".to_owned()),
+        ..run(50)
+    };
+    store.create(by_hand, None, first(id(50))).await.expect("created");
+    let other_key = NewRun {
+        idempotency_key: Some("taken".to_owned()),
+        ..planned_run(1)
+    };
+    let made = store.create(other_key, instant(1_000), first(id(1))).await;
+    assert_eq!(made.expect("found"), Created::Existing(id(50)));
+    assert_eq!(shown(&store).await, [50], "no run without a log is left");
+    assert_eq!(store.miscounted().await.expect("read"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_being_removed_is_not_planned_or_made_again() {
+    let Fixture { store, dir: _dir, .. } = fixture().await;
+    store.plan(vec![plan(false, &[1])]).await.expect("planned");
+    store
+        .create(planned_run(1), instant(1_000), first(id(1)))
+        .await
+        .expect("created");
+    let end = Commit {
+        state: Some(run_state(StateType::Completed, "Completed", 9)),
+        logs: (0..3_000).map(|_| line("x")).collect(),
+        ..Commit::new(id(1))
+    };
+    store.commit(end).await.expect("kept");
+    assert!(store.delete_flow_run(id(1)).await.expect("deleted"));
+    store.plan(vec![plan(true, &[1, 2])]).await.expect("planned");
+    assert_eq!(shown(&store).await, [2]);
+    let again = store.create(planned_run(1), instant(1_000), first(id(1))).await;
+    assert_eq!(again.expect("answered"), Created::Existing(id(1)));
+    assert_eq!(shown(&store).await, [2]);
 }

@@ -1,7 +1,10 @@
 use grepx_engine::{Fact, NodeId, StateType};
 
 use super::super::testing::{Fixture, at, fact, first, fixture, id, json, line, run, run_state, settings, state, task};
-use super::super::{Commit, FILE_NAME, FlowRunFilter, Parent, Progress, SchedulePlan, Store};
+use super::super::{
+    Choice, Commit, FILE_NAME, FlowRunFilter, LogFilter, Page, Parent, Progress, SchedulePlan, Store, TaskRunFilter,
+    TaskRunSort,
+};
 use super::*;
 
 const TIME: Duration = Duration::from_secs(20);
@@ -104,6 +107,49 @@ async fn one_step_takes_no_more_than_its_rows_and_the_next_start_goes_on() {
         "{:?}",
         rows(dir.path())
     );
+}
+
+#[tokio::test]
+async fn task_runs_that_are_counted_are_rows_of_a_step() {
+    let Fixture { store, dir: _dir, .. } = fixture().await;
+    for n in 1..=3 {
+        store.create(run(n), None, first(id(n))).await.expect("created");
+        ended(&store, n, StateType::Completed, 1, 60).await;
+    }
+    let step = store.write(|writing| remove(writing, CUTOFFS, 40)).await;
+    assert!(step.expect("removed").more);
+    assert_eq!(left(&store).await, ["run-2", "run-3"]);
+    store.remove_ended(CUTOFFS, 40, TIME).await.expect("removed");
+    assert!(left(&store).await.is_empty());
+}
+
+#[tokio::test]
+async fn nobody_sees_what_is_left_of_a_run() {
+    let Fixture { store, dir: _dir, .. } = fixture().await;
+    store.create(run(1), None, first(id(1))).await.expect("created");
+    ended(&store, 1, StateType::Completed, 1, 300).await;
+    let step = store.write(|writing| remove(writing, CUTOFFS, 40)).await;
+    assert!(step.expect("removed").more);
+    assert_eq!(
+        store.orphans().await.expect("read").len(),
+        0,
+        "rows are left, and being removed"
+    );
+    let page = Page::first(10);
+    for filter in [
+        TaskRunFilter::default(),
+        TaskRunFilter {
+            run: Choice::any([id(1)]),
+            ..TaskRunFilter::default()
+        },
+    ] {
+        let found = store.task_runs(filter.clone(), TaskRunSort::default(), page).await;
+        assert!(found.expect("read").is_empty(), "{filter:?}");
+        assert_eq!(store.count_task_runs(filter).await.expect("counted"), 0);
+    }
+    let last = NodeId::task(299).run_id(id(1));
+    assert_eq!(store.task_run(last).await.expect("read"), None);
+    assert!(store.logs(LogFilter::default(), page).await.expect("read").is_empty());
 }
 
 #[tokio::test]

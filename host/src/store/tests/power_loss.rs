@@ -70,7 +70,6 @@ fn commit(run: &Run, records: Vec<Record>) -> Commit {
         results: results.collect(),
         state: Some(RunState {
             state: state.clone(),
-            expected_start: None,
             start_time: run.started_at(),
             end_time: run.ended_at(),
             total_run_time_ms: 0,

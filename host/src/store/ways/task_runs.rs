@@ -1,18 +1,27 @@
 //! The ways to task runs.
 
+use grepx_engine::StateType;
 use rusqlite::Connection;
 
 use super::super::Error;
-use super::super::filter::{Choice, FlowRunFilter, Join, Period, TaskRunFilter, TaskRunSort};
-use super::super::tallies::{self, Of, Place};
-use super::{
-    Clause, FETCH_MAX, Fetch, SOURCES_MAX, Way, beyond_tallies, bounds, count, count_up_to, demanded, flow_run_places,
-    merge, names_flow_runs, of_origins, of_states, places, states_of, sum,
-};
+use super::super::filter::{Choice, FlowRunFilter, Join, TaskRunFilter, TaskRunSort};
+use super::super::tallies::{self, Of};
+use super::fetch::{Fetch, Fetches, Table};
+use super::flow_runs;
+use super::origins::{beyond_tallies, of_origins};
+use super::{Clause, FETCH_MAX, FETCH_MAX_OF_ALL, Known, Way, count, merge, of_states, unsigned};
 
 const BY_KEY: &str = "sqlite_autoindex_task_runs_1";
-/// Flow runs whose task runs are fetched to be sorted at most.
-const FLOW_RUNS_MAX: i64 = 1_000;
+const BY_NAME: &str = "task_runs_name";
+const BY_STATE: &str = "task_runs_state";
+
+const TABLE: Table = Table {
+    from: "task_runs t",
+    by_key: BY_KEY,
+    key: "(t.run_id, t.task, t.item)",
+    tags: "task_run_tags g",
+    key_of_tag: "g.run_id, g.task, g.item",
+};
 
 /// Keys of the rows that match, in the order of the answer; the statement still wants its LIMIT.
 pub(in super::super) fn task_runs(
@@ -21,190 +30,183 @@ pub(in super::super) fn task_runs(
     sort: TaskRunSort,
 ) -> Result<Option<Clause>, Error> {
     let order = sort.sql();
-    let wanted = wanted(sql, filter)?;
-    Ok(match way(sql, filter, sort)? {
+    let asked = Asked::read(sql, filter)?;
+    Ok(match asked.way(sql, sort)? {
         Way::Nowhere => None,
         Way::Key => {
-            let Clause { sql, values } = wanted;
-            let sql = format!("SELECT t.run_id, t.task, t.item FROM task_runs t WHERE {sql} ORDER BY {order}");
-            Some(Clause { sql, values })
+            let select = format!(
+                "SELECT t.run_id, t.task, t.item FROM task_runs t WHERE {} ORDER BY {order}",
+                asked.wanted.sql
+            );
+            Some(asked.wanted.with(select))
         }
         Way::Index(index, clause) => {
-            let Clause { sql, values } = clause.and(wanted);
-            let sql = format!(
-                "SELECT t.run_id, t.task, t.item FROM task_runs t INDEXED BY {index} WHERE {sql} ORDER BY {order}"
+            let clause = clause.and(asked.wanted);
+            let select = format!(
+                "SELECT t.run_id, t.task, t.item FROM task_runs t INDEXED BY {index} WHERE {} ORDER BY {order}",
+                clause.sql
             );
-            Some(Clause { sql, values })
+            Some(clause.with(select))
         }
         Way::Merge(places) => {
             let down = sort == TaskRunSort::ExpectedStartDesc;
-            let Clause { sql, values } = merge(&places, down, |place| {
-                let Clause { sql, values } = place.clause("t").and(wanted.clone());
-                let sql = format!(
+            let merged = merge(&places, down, |place| {
+                let clause = place.clause("t").and(asked.wanted.clone());
+                let select = format!(
                     "SELECT t.run_id AS run_id, t.expected_start AS at, t.task AS task, t.item AS item \
-                     FROM task_runs t INDEXED BY task_runs_state WHERE {sql}"
+                     FROM task_runs t INDEXED BY {BY_STATE} WHERE {}",
+                    clause.sql
                 );
-                Clause { sql, values }
+                clause.with(select)
             });
             let down = if down { " DESC" } else { "" };
-            Some(Clause {
-                sql: format!("{sql}, 3{down}, 4{down}"),
-                values,
-            })
+            let select = format!("{}, 3{down}, 4{down}", merged.sql);
+            Some(merged.with(select))
         }
     })
 }
 
-/// The conditions of a filter. Those of the flow run are asked for each row where they let many
-/// flow runs through: a list of them would take longer than the answer.
-fn wanted(sql: &Connection, filter: &TaskRunFilter) -> Result<Clause, Error> {
-    let own = TaskRunFilter {
-        flow_run: None,
-        ..filter.clone()
-    };
-    let own = Clause::of(|conditions| conditions.task_runs(&own));
-    let Some(of_run) = &filter.flow_run else {
-        return Ok(own);
-    };
-    let of_run = if few_flow_runs(sql, of_run)? {
-        let found = super::ids(sql, of_run)?;
-        Clause {
-            sql: format!("t.run_id IN ({})", found.sql),
-            ..found
-        }
-    } else {
-        let each = Clause::of(|conditions| conditions.flow_runs(of_run));
-        Clause {
-            sql: format!(
+/// A filter, and what has been found out about the flow runs that it asks for.
+struct Asked<'a> {
+    filter: &'a TaskRunFilter,
+    wanted: Clause,
+    /// The flow runs, where they are few.
+    of_runs: Option<Clause>,
+}
+
+impl<'a> Asked<'a> {
+    /// What is asked of the flow run is asked for each row where it lets many flow runs through: a
+    /// list of them would take longer than the answer.
+    fn read(sql: &Connection, filter: &'a TaskRunFilter) -> Result<Self, Error> {
+        let own = TaskRunFilter {
+            flow_run: None,
+            ..filter.clone()
+        };
+        let own = Clause::of(|conditions| conditions.task_runs(&own));
+        let Some(of_run) = &filter.flow_run else {
+            return Ok(Self {
+                filter,
+                wanted: own,
+                of_runs: None,
+            });
+        };
+        let of_runs = match flow_runs::of_flow_runs(sql, of_run)? {
+            None => Some(Clause::any().with("t.run_id IN (SELECT NULL WHERE 0)".to_owned())),
+            Some(source) if source.few => {
+                let select = format!(
+                    "t.run_id IN (SELECT r.id FROM {} WHERE {})",
+                    source.from, source.clause.sql
+                );
+                Some(source.clause.with(select))
+            }
+            Some(_) => None,
+        };
+        let each = of_runs.clone().unwrap_or_else(|| {
+            let each = Clause::of(|conditions| conditions.flow_runs(of_run));
+            let select = format!(
                 "EXISTS (SELECT 1 FROM flow_runs r WHERE r.id = t.run_id AND {})",
                 each.sql
-            ),
-            ..each
+            );
+            each.with(select)
+        });
+        Ok(Self {
+            filter,
+            wanted: own.and(each),
+            of_runs,
+        })
+    }
+
+    fn way(&self, sql: &Connection, sort: TaskRunSort) -> Result<Way, Error> {
+        let filter = self.filter;
+        if filter.join == Join::Any || by_key(filter) {
+            return Ok(Way::Key);
         }
+        let known = known(sql, filter)?;
+        let Some(least) = self.fewest(sql, index_of(sort), known.as_ref())? else {
+            return Ok(Way::Nowhere);
+        };
+        let in_vain = known.as_ref().is_some_and(|known| in_vain(known, sort));
+        if least.rows <= if in_vain { FETCH_MAX_OF_ALL } else { FETCH_MAX } {
+            return Ok(Way::Index(least.index, least.clause));
+        }
+        if matches!(sort, TaskRunSort::ExpectedStartAsc | TaskRunSort::ExpectedStartDesc) {
+            let name = &filter.name.choice;
+            if name.join == Join::All && name.any.as_ref().is_some_and(|any| any.len() == 1) {
+                return Ok(Way::Index(BY_NAME, Clause::any()));
+            }
+            // Indexes of task runs know of no origin.
+            if let Some(known) = known.filter(|known| known.of_every_origin)
+                && let Some(places) = known.merged(sql, &self.wanted)?
+            {
+                return Ok(Way::Merge(places));
+            }
+        }
+        Ok(Way::Index(index_of(sort), Clause::any()))
+    }
+
+    fn fewest(&self, sql: &Connection, along: &'static str, known: Option<&Known>) -> Result<Option<Fetch>, Error> {
+        let filter = self.filter;
+        let mut fetches = Fetches::new(sql, &TABLE, along);
+        if let Some(known) = known {
+            if known.runs() == 0 {
+                return Ok(None);
+            }
+            // How many there are of these states, of whatever origin.
+            let clause = known.state_clause("t");
+            let of_states = Known::read(sql, Of::TaskRuns, None, known.state_clause("t"))?;
+            fetches.add(of_states.map_or(0, |all| all.runs()), BY_STATE, clause);
+        }
+        if let Some(of_runs) = &self.of_runs {
+            if let Some(rows) = fetches.few(TABLE.from, of_runs)? {
+                fetches.add(rows, BY_KEY, Clause::any());
+            }
+        } else if let Some(of_run) = &filter.flow_run {
+            by_origins(sql, of_run, &mut fetches)?;
+        }
+        fetches.by_tags(&filter.tags)?;
+        let name = &filter.name.choice;
+        if name.any.is_some() {
+            fetches.by(BY_NAME, Clause::of(|conditions| conditions.choice("t.name", name)))?;
+        }
+        fetches.by_periods([
+            (&filter.expected_start, "t.expected_start", "task_runs_expected"),
+            (&filter.start_time, "t.start_time", "task_runs_start"),
+            (&filter.end_time, "t.end_time", "task_runs_end"),
+        ])?;
+        Ok(fetches.least())
+    }
+}
+
+/// Through all flow runs of the origins, where few task runs are of few flow runs.
+fn by_origins(sql: &Connection, of_run: &FlowRunFilter, fetches: &mut Fetches<'_>) -> Result<(), Error> {
+    let all = |of| Known::read(sql, of, of_origins("t.origin", of_run), Clause::any());
+    let (Some(origins), Some(flow_runs), Some(task_runs)) =
+        (of_origins("r.origin", of_run), all(Of::FlowRuns)?, all(Of::TaskRuns)?)
+    else {
+        return Ok(());
     };
-    Ok(own.and(of_run))
+    let select = format!("t.run_id IN (SELECT r.id FROM flow_runs r WHERE {})", origins.sql);
+    fetches.add(flow_runs.runs().max(task_runs.runs()), BY_KEY, origins.with(select));
+    Ok(())
 }
 
-fn few_flow_runs(sql: &Connection, filter: &FlowRunFilter) -> Result<bool, Error> {
-    if filter.join == Join::Any {
-        return Ok(false);
-    }
-    if names_flow_runs(filter) {
-        return Ok(true);
-    }
-    let places = flow_run_places(sql, filter)?;
-    Ok(places.is_some_and(|places| places.iter().map(|place| place.runs).sum::<i64>() <= FLOW_RUNS_MAX))
-}
-
-fn way(sql: &Connection, filter: &TaskRunFilter, sort: TaskRunSort) -> Result<Way, Error> {
-    if filter.join == Join::Any || names_task_runs(filter) {
-        return Ok(Way::Key);
-    }
-    if let Some(of_run) = &filter.flow_run
-        && few_flow_runs(sql, of_run)?
-    {
-        return Ok(Way::Index(BY_KEY, Clause::of(|_| ())));
-    }
-    let places = task_run_places(sql, filter)?;
-    let Some(few) = fewest(sql, filter, sort, places.as_deref())? else {
-        return Ok(Way::Nowhere);
-    };
-    if few.rows <= FETCH_MAX {
-        return Ok(Way::Index(few.index, few.clause));
-    }
-    let by_expected = matches!(sort, TaskRunSort::ExpectedStartAsc | TaskRunSort::ExpectedStartDesc);
-    Ok(match (places, &filter.name.choice.any) {
-        (_, Some(names)) if by_expected && names.len() == 1 => Way::Index("task_runs_name", Clause::of(|_| ())),
-        (Some(places), _) if by_expected && of_all(&places) => Way::Merge(places),
-        _ => Way::Index(index_of(sort), Clause::of(|_| ())),
-    })
-}
-
-/// Indexes of task runs know of no origin.
-fn of_all(places: &[Place]) -> bool {
-    places.len() <= SOURCES_MAX && places.iter().all(|place| place.origin == tallies::EVERY_ORIGIN)
-}
-
-fn names_task_runs(filter: &TaskRunFilter) -> bool {
+fn by_key(filter: &TaskRunFilter) -> bool {
     filter.id.any.is_some() || filter.run.any.is_some()
 }
 
-fn task_run_places(sql: &Connection, filter: &TaskRunFilter) -> Result<Option<Vec<Place>>, Error> {
+fn known(sql: &Connection, filter: &TaskRunFilter) -> Result<Option<Known>, Error> {
     let state = of_states(filter.state_join, &filter.state_type, &filter.state_name);
     let origins = filter.flow_run.as_ref().and_then(|run| of_origins("t.origin", run));
-    places(sql, Of::TaskRuns, origins, state)
+    Known::read(sql, Of::TaskRuns, origins, state)
 }
 
-fn fewest(
-    sql: &Connection,
-    filter: &TaskRunFilter,
-    sort: TaskRunSort,
-    places: Option<&[Place]>,
-) -> Result<Option<Fetch>, Error> {
-    let mut found = Vec::new();
-    if let Some(places) = places {
-        let runs: i64 = places.iter().map(|place| place.runs).sum();
-        if runs == 0 {
-            return Ok(None);
-        }
-        // How many there are of these states, of whatever origin.
-        let clause = states_of(places, "t");
-        let rows = super::places(sql, Of::TaskRuns, None, clause.clone())?.unwrap_or_default();
-        let rows = rows.iter().map(|place| place.runs).sum();
-        found.push(Fetch {
-            rows,
-            index: "task_runs_state",
-            clause,
-        });
+/// As for flow runs.
+fn in_vain(known: &Known, sort: TaskRunSort) -> bool {
+    match sort {
+        TaskRunSort::StartAsc => known.all_are(|state| state == StateType::Scheduled),
+        TaskRunSort::EndDesc => known.all_are(|state| !state.is_terminal()),
+        _ => false,
     }
-    for tags in demanded(&filter.tags) {
-        let tagged = Clause::of(|conditions| conditions.choice("g.tag", &Choice::any(tags)));
-        let rows = count_up_to(sql, "task_run_tags g", &tagged)?;
-        let clause = Clause {
-            sql: format!(
-                "(t.run_id, t.task, t.item) IN (SELECT g.run_id, g.task, g.item FROM task_run_tags g WHERE {})",
-                tagged.sql
-            ),
-            values: tagged.values,
-        };
-        found.push(Fetch {
-            rows,
-            index: BY_KEY,
-            clause,
-        });
-    }
-    let named = filter.name.choice.any.as_ref();
-    if named.is_some() {
-        let clause = Clause::of(|conditions| conditions.choice("t.name", &filter.name.choice));
-        let rows = count_up_to(sql, "task_runs t INDEXED BY task_runs_name", &clause)?;
-        found.push(Fetch {
-            rows,
-            index: "task_runs_name",
-            clause,
-        });
-    }
-    for (period, column, index) in periods(filter) {
-        if index != index_of(sort) && bounds(period) {
-            let clause = Clause::of(|conditions| conditions.period(column, period));
-            let rows = count_up_to(sql, &format!("task_runs t INDEXED BY {index}"), &clause)?;
-            found.push(Fetch { rows, index, clause });
-        }
-    }
-    let none = Fetch {
-        rows: i64::MAX,
-        index: index_of(sort),
-        clause: Clause::of(|_| ()),
-    };
-    let fewest = found.into_iter().chain([none]).min_by_key(|fetch| fetch.rows);
-    Ok(fewest.filter(|fetch| fetch.rows > 0))
-}
-
-fn periods(filter: &TaskRunFilter) -> [(&Period, &'static str, &'static str); 3] {
-    [
-        (&filter.expected_start, "t.expected_start", "task_runs_expected"),
-        (&filter.start_time, "t.start_time", "task_runs_start"),
-        (&filter.end_time, "t.end_time", "task_runs_end"),
-    ]
 }
 
 const fn index_of(sort: TaskRunSort) -> &'static str {
@@ -214,23 +216,18 @@ const fn index_of(sort: TaskRunSort) -> &'static str {
         TaskRunSort::ExpectedStartAsc | TaskRunSort::ExpectedStartDesc => "task_runs_expected",
         TaskRunSort::StartAsc => "task_runs_start",
         TaskRunSort::EndDesc => "task_runs_end",
-        TaskRunSort::NameAsc | TaskRunSort::NameDesc => "task_runs_name",
+        TaskRunSort::NameAsc | TaskRunSort::NameDesc => BY_NAME,
     }
 }
 
 /// Without reading rows where the tallies say it.
 pub(in super::super) fn count_task_runs(sql: &Connection, filter: &TaskRunFilter) -> Result<u64, Error> {
-    let wanted = wanted(sql, filter)?;
-    if filter.join == Join::Any || names_task_runs(filter) {
-        return count(sql, "task_runs t", &wanted);
-    }
     let mut beyond = TaskRunFilter {
         state_join: Join::All,
         state_type: Choice::default(),
         state_name: Choice::default(),
         ..filter.clone()
     };
-    let places = task_run_places(sql, filter)?;
     let of_run = beyond.flow_run.take();
     let by_origin = of_run.is_none_or(|run| {
         run.state_type == Choice::default()
@@ -238,16 +235,19 @@ pub(in super::super) fn count_task_runs(sql: &Connection, filter: &TaskRunFilter
             && beyond_tallies(&run) == FlowRunFilter::default()
     });
     if by_origin && beyond == TaskRunFilter::default() {
-        return match places {
-            Some(places) => Ok(sum(&places)),
+        return match known(sql, filter)? {
+            Some(known) => Ok(unsigned(known.runs())),
             None => tallies::all(sql, Of::TaskRuns),
         };
     }
-    match way(sql, filter, TaskRunSort::IdDesc)? {
+    let asked = Asked::read(sql, filter)?;
+    let along = index_of(TaskRunSort::IdDesc);
+    match asked.way(sql, TaskRunSort::IdDesc)? {
         Way::Nowhere => Ok(0),
-        Way::Index(index, clause) if index != index_of(TaskRunSort::IdDesc) => {
-            count(sql, &format!("task_runs t INDEXED BY {index}"), &clause.and(wanted))
+        Way::Index(index, clause) if index != along => {
+            let from = format!("{} INDEXED BY {index}", TABLE.from);
+            count(sql, &from, &clause.and(asked.wanted))
         }
-        Way::Index(..) | Way::Key | Way::Merge(_) => count(sql, "task_runs t", &wanted),
+        Way::Index(..) | Way::Key | Way::Merge(_) => count(sql, TABLE.from, &asked.wanted),
     }
 }

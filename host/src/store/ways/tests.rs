@@ -1,18 +1,19 @@
-use grepx_engine::{FlowRunId, NodeId, StateType};
+use grepx_engine::{NodeId, StateType};
 use rusqlite::{Connection, params_from_iter};
 use uuid::Uuid;
 
-use super::super::filter::{TaskRunFilter, TaskRunSort, Text};
+use super::super::filter::{FlowRunFilter, FlowRunSort, Period, TaskRunFilter, TaskRunSort, Text};
 use super::super::testing::{Fixture, at, first, fixture, id, run, run_state, state, task};
 use super::super::{Commit, NewRun, Page, Tags, TaskRow};
 use super::*;
 
-const STATES: [(StateType, &str); 5] = [
+const STATES: [(StateType, &str); 6] = [
     (StateType::Completed, "Completed"),
     (StateType::Failed, "Failed"),
     (StateType::Failed, "TimedOut"),
     (StateType::Running, "Running"),
     (StateType::Scheduled, "Late"),
+    (StateType::Running, "Late"),
 ];
 
 /// Forty flow runs, with a task run each. With the bounds of the tests every way is gone.
@@ -33,11 +34,12 @@ async fn forty() -> Fixture {
                 .collect(),
             work_pool: (n % 5 > 0).then(|| "pool".to_owned()),
             work_queue: (n % 5 > 0).then(|| "queue".to_owned()),
+            idempotency_key: (n % 8 == 0).then(|| format!("key-{}", n / 16)),
             expected_start: at(ms),
             ..run(n)
         };
         fixture.store.create(new, None, first(id(n))).await.expect("created");
-        let (state_type, name) = STATES[usize::try_from(n % 5).expect("small")];
+        let (state_type, name) = STATES[usize::try_from(n % 6).expect("small")];
         let mut view = run_state(state_type, name, ms);
         view.start_time = (n % 5 < 4).then(|| at(40 - ms));
         view.end_time = (n % 5 < 3).then(|| at(50 - ms));
@@ -139,6 +141,14 @@ fn flow_run_filters() -> Vec<FlowRunFilter> {
             ..none()
         },
         FlowRunFilter {
+            tags: tagged(&["even", "even", "last"]),
+            ..none()
+        },
+        FlowRunFilter {
+            tags: tagged(&[]),
+            ..none()
+        },
+        FlowRunFilter {
             tags: tagged(&["nobody's"]),
             ..none()
         },
@@ -171,6 +181,30 @@ fn flow_run_filters() -> Vec<FlowRunFilter> {
             ..none()
         },
         FlowRunFilter {
+            idempotency_key: Choice::any(words(&["key-1", "key-2", "none"])),
+            state_type: failed(),
+            ..none()
+        },
+        FlowRunFilter {
+            idempotency_key: Choice::any(words(&[])),
+            ..none()
+        },
+        // More values than a statement takes, if they were asked for at each place.
+        FlowRunFilter {
+            flow_name: Text {
+                like: Some("LOW-".to_owned()),
+                ..Text::default()
+            },
+            name: Text {
+                choice: Choice {
+                    not: Some((0..1_000).map(|n| format!("x-{n}")).collect()),
+                    ..Choice::default()
+                },
+                ..Text::default()
+            },
+            ..none()
+        },
+        FlowRunFilter {
             join: Join::Any,
             state_type: failed(),
             tags: tagged(&["even"]),
@@ -180,6 +214,16 @@ fn flow_run_filters() -> Vec<FlowRunFilter> {
             state_join: Join::Any,
             state_type: failed(),
             state_name: Choice::any(words(&["Late"])),
+            ..none()
+        },
+        FlowRunFilter {
+            state_join: Join::Any,
+            state_type: Choice::any([StateType::Scheduled]),
+            state_name: Choice::any(words(&["Running"])),
+            work_pool: Choice {
+                is_null: Some(true),
+                ..Choice::default()
+            },
             ..none()
         },
         FlowRunFilter {
@@ -249,6 +293,10 @@ fn task_run_filters() -> Vec<TaskRunFilter> {
         },
     ];
     for flow_run in flow_run_filters() {
+        filters.push(TaskRunFilter {
+            flow_run: Some(Box::new(flow_run.clone())),
+            ..none()
+        });
         filters.push(TaskRunFilter {
             state_type: failed(),
             flow_run: Some(Box::new(flow_run)),
@@ -333,32 +381,54 @@ async fn every_way_finds_the_task_runs_that_match_in_their_order() {
 #[tokio::test]
 async fn tallies_are_what_the_rows_say() {
     let Fixture { store, dir, .. } = forty().await;
-    let (gone, moved) = (FlowRunId(Uuid::from_u128(5)), id(6));
-    store.delete_flow_run(gone).await.expect("deleted");
+    store.delete_flow_run(id(6)).await.expect("deleted");
     let commit = Commit {
         state: Some(run_state(StateType::Cancelled, "Cancelled", 90)),
         tasks: vec![TaskRow {
             node: NodeId::task(1),
             ..task(1, state(StateType::Cancelled, "UpstreamFailed", 90))
         }],
-        ..Commit::new(moved)
+        ..Commit::new(id(8))
     };
     store.commit(commit).await.expect("kept");
-    let sql = super::super::open::reader(&dir.path().join(super::super::FILE_NAME)).expect("a reader");
-    let rows = |select: &str| -> Vec<(i64, i64, String, String, i64)> {
-        let mut select = sql.prepare(select).expect("a query");
-        let found = select.query_map([], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        });
-        found.expect("rows").map(|row| row.expect("a row")).collect()
+    assert!(store.miscounted().await.expect("read").is_empty());
+
+    let file = Connection::open(dir.path().join(super::super::FILE_NAME)).expect("opens");
+    file.execute_batch(
+        "UPDATE tallies SET runs = runs + 2 WHERE of = 0 AND origin = 0 AND state_name = 'TimedOut'; \
+         DELETE FROM tallies WHERE of = 1 AND state_name = 'UpstreamFailed' AND origin > 0",
+    )
+    .expect("changed");
+    let found = store.miscounted().await.expect("read");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[0], "2 fewer flow runs are TimedOut (FAILED) than are counted");
+    assert!(found[1].starts_with("1 more task runs of origin "), "{found:?}");
+    assert_eq!(super::super::miscounted(dir.path()).expect("read"), found);
+}
+
+/// As many conditions, one around the other, are more than SQLite takes.
+#[tokio::test]
+async fn a_thousand_tags_may_be_demanded() {
+    let Fixture { store, dir: _dir, .. } = forty().await;
+    let tags = Tags {
+        all: Some(
+            (0..1_500)
+                .map(|n| format!("tag-{n}"))
+                .chain(["even".to_owned()])
+                .collect(),
+        ),
+        ..Tags::default()
     };
-    let kept = rows("SELECT of, origin, state_type, state_name, runs FROM tallies WHERE runs <> 0 ORDER BY 1, 2, 3, 4");
-    let counted = rows(
-        "WITH runs(of, origin, state_type, state_name) AS (
-             SELECT 0, origin, state_type, state_name FROM flow_runs UNION ALL
-             SELECT 1, r.origin, t.state_type, t.state_name FROM task_runs t JOIN flow_runs r ON r.id = t.run_id)
-         SELECT of, 0, state_type, state_name, count(*) FROM runs GROUP BY 1, 3, 4 UNION ALL
-         SELECT of, origin, state_type, state_name, count(*) FROM runs GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
-    );
-    assert_eq!(kept, counted);
+    let of_flow_runs = FlowRunFilter {
+        tags: tags.clone(),
+        state_join: Join::Any,
+        ..FlowRunFilter::default()
+    };
+    let found = store.flow_runs(of_flow_runs, FlowRunSort::default(), Page::first(9));
+    assert!(found.await.expect("read").is_empty());
+    let of_task_runs = TaskRunFilter {
+        tags,
+        ..TaskRunFilter::default()
+    };
+    assert_eq!(store.count_task_runs(of_task_runs).await.expect("counted"), 0);
 }

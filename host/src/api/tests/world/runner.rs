@@ -60,7 +60,6 @@ impl Runner {
         commit.identity = Some(Arc::new(RunIdentity::from(&found.run)));
         commit.state = Some(RunState {
             state: state(state_type, name),
-            expected_start: None,
             start_time: None,
             end_time: None,
             total_run_time_ms: 0,
@@ -110,7 +109,6 @@ impl Control for Shared {
             let mut first = Commit::new(id);
             first.state = Some(RunState {
                 state: state(StateType::Scheduled, "Scheduled"),
-                expected_start: None,
                 start_time: None,
                 end_time: None,
                 total_run_time_ms: 0,

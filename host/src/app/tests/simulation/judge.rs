@@ -31,6 +31,7 @@ pub(super) fn of_this_moment(now: &Moment, limits: &Limits) -> Vec<String> {
     if now.leaked > 0 {
         wrong.push(format!("{} flow runs have ended and hold or want a slot", now.leaked));
     }
+    wrong.extend(now.miscounted.iter().cloned());
     wrong
 }
 
@@ -76,6 +77,7 @@ pub(super) async fn judge(sim: &Sim, store: &Store) {
     let verified = runner::verify(store).await.expect("the store can be verified");
     let differences = verified.differences.iter();
     wrong.extend(differences.map(|one| format!("{}: {}", one.run, one.what)));
+    wrong.extend(verified.miscounted);
     let mut outside = sim.outside.lock();
     for one in &left.runs {
         let ended = format!("{} {} {}", one.run.id, one.run.flow_name, one.state.name);

@@ -130,7 +130,6 @@ async fn put(store: &Store, catalog: &Catalog) -> FlowRunId {
     let mut first = Commit::new(run);
     first.state = Some(RunState {
         state: state(StateType::Running, "Running"),
-        expected_start: None,
         start_time: Some(NOW),
         end_time: None,
         total_run_time_ms: 0,
