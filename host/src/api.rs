@@ -62,6 +62,7 @@ use crate::config::Settings;
 use crate::definitions::Catalog;
 use crate::plugins::Plugins;
 use crate::store::Store;
+use crate::traces::Traces;
 
 pub(crate) use audit::shown as show_audit;
 use bus::{Bus, Limits};
@@ -98,6 +99,7 @@ pub struct ApiState {
     readiness: Arc<ArcSwap<Readiness>>,
     events: Bus,
     streams: events::Streams,
+    traces: Option<Traces>,
 }
 
 /// Whether flow runs are made and go on.
@@ -132,6 +134,7 @@ impl ApiState {
             readiness: Arc::new(ArcSwap::from_pointee(Readiness::Ready)),
             events: Bus::new(Limits::default(), crate::clock::now()),
             streams,
+            traces: None,
         }
     }
 
@@ -145,6 +148,12 @@ impl ApiState {
     #[must_use]
     pub fn with_events(self, events: Bus) -> Self {
         Self { events, ..self }
+    }
+
+    /// Shows what becomes of spans; else there are none.
+    #[must_use]
+    pub fn with_traces(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
     }
 
     /// What `/ready` says from now on, in every clone.
