@@ -66,6 +66,7 @@ use crate::config::Settings;
 use crate::definitions::Catalog;
 use crate::plugins::Plugins;
 use crate::store::Store;
+use crate::traces::Traces;
 
 pub(crate) use audit::shown as show_audit;
 use bus::{Bus, Limits};
@@ -105,6 +106,7 @@ pub struct ApiState {
     events: Bus,
     streams: events::Streams,
     traffic: Traffic,
+    traces: Option<Traces>,
 }
 
 /// Whether flow runs are made and go on.
@@ -140,6 +142,7 @@ impl ApiState {
             events: Bus::new(Limits::default(), crate::clock::now()),
             streams,
             traffic: Traffic::default(),
+            traces: None,
         }
     }
 
@@ -159,6 +162,12 @@ impl ApiState {
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.traffic.clone()
+    }
+
+    /// Shows what becomes of spans; else there are none.
+    #[must_use]
+    pub fn with_traces(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
     }
 
     /// What `/ready` says from now on, in every clone.

@@ -32,6 +32,7 @@ use crate::plugins::{self, Plugins};
 use crate::runner::{self, Runner};
 use crate::scheduler;
 use crate::store::{self, Store};
+use crate::traces::Traces;
 
 /// Notices of the broker that wait for a shard.
 const NOTICES: usize = 4_096;
@@ -58,6 +59,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     tell_permissions(&settings);
     let noted = scheduler::look_up(&opened.store);
     let plugins = load_plugins(&settings).await?;
+    let traces = settings.telemetry.as_ref().map(Traces::start).transpose()?;
     let catalog = Arc::new(ArcSwap::from_pointee(Catalog::default()));
     let source = definitions::Live::open(&settings, &plugins, &opened.store, &catalog, &events).await;
     let (notices, heard) = mpsc::channel(NOTICES);
@@ -71,6 +73,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         catalog: catalog.clone(),
         admissions: opened.admissions,
         notices: heard,
+        traces: traces.clone(),
     })
     .await
     .context("the live flow runs cannot be read back")?;
@@ -92,10 +95,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     ];
     let state = ApiState::new(
         opened.store.clone(),
-        drive::Drive {
-            runner: runner.clone(),
-            scheduler: scheduler.clone(),
-        },
+        drive::Drive::new(&runner, &scheduler),
         catalog,
         plugins,
         broker.clone(),
@@ -103,7 +103,8 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         door,
     )
     .with_hooks(hooks)
-    .with_events(events.clone());
+    .with_events(events.clone())
+    .with_traces(traces.clone());
     let stop = shutdown::Stop::listen()?;
     let (router, patience) = (api::router(state.clone()), Patience::from(&settings.server));
     let serving = api::serve(listener, router, patience, state.traffic(), stop.asked());
@@ -118,7 +119,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     scheduler.stop();
     housekeeping.iter().for_each(tokio::task::JoinHandle::abort);
     drop(operator_file);
-    take_apart(&runner, broker, opened.store, settings.server.shutdown_grace).await;
+    take_apart(&runner, broker, opened.store, traces, settings.server.shutdown_grace).await;
     serving.abort();
     Ok(())
 }
@@ -164,7 +165,7 @@ async fn collect(runner: Runner, plugins: Plugins, every: Duration) {
     }
 }
 
-async fn take_apart(runner: &Runner, broker: Broker, store: Store, grace: Duration) {
+async fn take_apart(runner: &Runner, broker: Broker, store: Store, traces: Option<Traces>, grace: Duration) {
     let put_away = async {
         runner.drain().await;
         broker.close().await;
@@ -175,6 +176,10 @@ async fn take_apart(runner: &Runner, broker: Broker, store: Store, grace: Durati
             seconds = grace.as_secs(),
             "not everything was put away in time; the next start picks it up"
         );
+    }
+    // Nothing ends any more: what has, is sent.
+    if let Some(traces) = traces {
+        traces.stop().await;
     }
 }
 

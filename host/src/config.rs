@@ -24,12 +24,14 @@ mod load;
 mod mask;
 mod resolve;
 mod shape;
+mod telemetry;
 
 pub use database_url::{DatabaseUrlError, sqlite_path};
 pub use grants::{Grants, HttpGrant, SecretGrant};
 pub use hooks::{Hook, HookAction, HookSignature, SignatureEncoding, SignatureFormat};
 pub use load::{CONFIG_FILE_DEFAULT, ENV_FILE_NAME, Options};
 pub use mask::mask_url;
+pub use telemetry::Telemetry;
 
 /// All settings, checked.
 #[derive(Clone)]
@@ -51,6 +53,8 @@ pub struct Settings {
     pub scheduler: Scheduler,
     pub retention: Retention,
     pub limits: Limits,
+    /// Where traces go; `None`: there are none.
+    pub telemetry: Option<Telemetry>,
     pub logging: Logging,
     report: Vec<ReportLine>,
 }

@@ -8,6 +8,7 @@
 //! - [`store`] is the only module with SQL on the run database
 //! - [`plugins`] is the only module with wasmtime
 //! - [`broker`] is the only module with Redis; it also has the embedded worker of `memory://`
+//! - [`traces`] sends spans of flow runs to a collector, when one is configured
 //! - [`definitions`] turns rows and YAML into flows, deployments and pools, [`config`] a file into settings
 //!
 //! What a run *is* stands in `grepx-engine`, what Celery says in `grepx-celery`: both pure.
@@ -34,4 +35,5 @@ pub mod scheduler;
 pub mod store;
 mod task;
 pub mod telemetry;
+pub mod traces;
 mod yaml;

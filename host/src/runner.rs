@@ -28,6 +28,7 @@ mod prepare;
 mod rehearsal;
 mod settings;
 mod shard;
+mod spans;
 mod tags;
 mod verify;
 mod watchdog;
@@ -44,6 +45,7 @@ use crate::broker::{Broker, Notice};
 use crate::definitions::{Deployment, Flow};
 use crate::failpoint::{self, Point};
 use crate::store::{self, NewRun, Parent, Planned, Progress, SlotNews, Store};
+use crate::traces::Traces;
 
 use mail::Mail;
 use shard::Shard;
@@ -210,6 +212,7 @@ pub(crate) struct World {
     pub(crate) outbox: outbox::Outbox,
     pub(crate) tags: TagSlots,
     pub(crate) catalog: Arc<arc_swap::ArcSwap<crate::definitions::Catalog>>,
+    pub(crate) traces: Option<Traces>,
 }
 
 /// What [`start`] is given.
@@ -222,6 +225,8 @@ pub struct Parts {
     pub catalog: Arc<arc_swap::ArcSwap<crate::definitions::Catalog>>,
     pub admissions: mpsc::UnboundedReceiver<Vec<SlotNews>>,
     pub notices: mpsc::Receiver<Notice>,
+    /// Where the spans of runs go; `None`: nobody wants them.
+    pub traces: Option<Traces>,
 }
 
 /// Reads back every live run and starts the shards.
@@ -249,6 +254,7 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
         settings: Arc::new(parts.settings),
         tags,
         catalog: parts.catalog,
+        traces: parts.traces,
     };
     runner.sync_tag_limits().await?;
     let began = std::time::Instant::now();

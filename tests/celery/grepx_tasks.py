@@ -54,6 +54,14 @@ def flaky(fails=2):
     return {"ran": ran}
 
 
+@app.task(name="tests.traced", bind=True)
+def traced(self):
+    told = self.request.get("traceparent")
+    if count("traced") == 1:
+        raise ConnectionError(told)
+    return told
+
+
 @app.task(name="tests.slow")
 def slow(seconds=60, name="slow"):
     count(f"{name}:started")

@@ -10,6 +10,8 @@ pub struct Asked {
     pub line: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
 }
 
 impl Asked {
@@ -80,13 +82,14 @@ fn converse(mut stream: TcpStream, seen: &Mutex<Vec<Asked>>) -> std::io::Result<
         chunked |= name.eq_ignore_ascii_case("transfer-encoding");
         asked.headers.push((name.to_owned(), value));
     }
-    asked.body = if chunked {
+    asked.bytes = if chunked {
         chunks(&mut reader)?
     } else {
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        String::from_utf8_lossy(&body).into_owned()
+        body
     };
+    asked.body = String::from_utf8_lossy(&asked.bytes).into_owned();
     seen.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
     let path = asked.line.split(' ').nth(1).unwrap_or("/");
     if path.starts_with("/silent") {
@@ -114,7 +117,7 @@ fn converse(mut stream: TcpStream, seen: &Mutex<Vec<Asked>>) -> std::io::Result<
     stream.write_all(body.as_bytes())
 }
 
-fn chunks(reader: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+fn chunks(reader: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let mut size = String::new();
@@ -124,7 +127,7 @@ fn chunks(reader: &mut BufReader<TcpStream>) -> std::io::Result<String> {
         reader.read_exact(&mut chunk)?;
         body.extend_from_slice(&chunk[..size]);
         if size == 0 {
-            return Ok(String::from_utf8_lossy(&body).into_owned());
+            return Ok(body);
         }
     }
 }

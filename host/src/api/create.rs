@@ -1,7 +1,7 @@
 //! `create_flow_run`: what was sent and what the deployment has become one request to the runner.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use grepx_engine::Timestamp;
 use serde_json::{Map, Value};
@@ -13,6 +13,7 @@ use super::filter::{instant, uuid};
 use super::texts::{check_labels, short, tags};
 use super::{ApiState, deployments, flow_runs};
 use crate::runner::{RunRequest, Triggered};
+use crate::traces::{CALLER_LABEL, Place};
 
 #[derive(Debug)]
 struct Sent {
@@ -21,7 +22,7 @@ struct Sent {
     tags: Vec<String>,
     idempotency_key: Option<String>,
     start_at: Option<Timestamp>,
-    labels: Value,
+    labels: Map<String, Value>,
     work_queue: Option<String>,
 }
 
@@ -29,10 +30,14 @@ pub(super) async fn create_flow_run(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Extension<Noted>, Json<Value>), Error> {
     let id = uuid(&id).map_err(Error::Invalid)?;
-    let sent = read(body)?;
+    let mut sent = read(body)?;
+    if state.traces.is_some() {
+        note_caller(&headers, &mut sent.labels);
+    }
     let deployment = state
         .catalog
         .load()
@@ -56,7 +61,7 @@ pub(super) async fn create_flow_run(
         idempotency_key: sent.idempotency_key,
         start_at: sent.start_at,
         created_by: visitor.created_by(),
-        labels: sent.labels,
+        labels: Value::Object(sent.labels),
         work_queue: sent.work_queue,
         parent: None,
         planned: None,
@@ -89,8 +94,16 @@ fn read(body: Body) -> Result<Sent, Error> {
             tags: tags(fields).unwrap_or_default(),
             idempotency_key: fields.parsed("idempotency_key", short),
             start_at,
-            labels: Value::Object(labels),
+            labels,
             work_queue: fields.parsed("work_queue_name", short),
         }
     })
+}
+
+/// Keeps the span that the request belongs to, unless the client has named one itself.
+fn note_caller(headers: &HeaderMap, labels: &mut Map<String, Value>) {
+    let caller = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    if let Some(caller) = caller.filter(|caller| Place::parse(caller).is_some()) {
+        labels.entry(CALLER_LABEL).or_insert_with(|| caller.into());
+    }
 }

@@ -19,6 +19,7 @@ use super::error::Error;
 use super::{ApiState, VERSION};
 use crate::runner::Load;
 use crate::store::{Depth, Figures, PoolStatus, QueueStatus, Space, StateCount};
+use crate::traces::{Counts, Traces};
 use page::{Page, Samples};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -45,6 +46,7 @@ pub(super) async fn gather(state: &ApiState) -> Result<Page, Error> {
     plugins(&mut page, state);
     connections(&mut page, state);
     traffic::add(&mut page, state);
+    traces(&mut page, state);
     process::add(&mut page);
     Ok(page)
 }
@@ -294,5 +296,26 @@ fn connections(page: &mut Page, state: &ApiState) {
         "grepx_connection_revoking",
         "Revocations that are repeated until a worker confirms",
         of(|one| one.revoking as f64),
+    );
+}
+
+/// Without a series while there is no collector.
+fn traces(page: &mut Page, state: &ApiState) {
+    let counts = state.traces.as_ref().map(Traces::counts);
+    let of = |value: fn(Counts) -> f64| counts.map(|counts| (Vec::new(), value(counts)));
+    page.counter(
+        "grepx_telemetry_spans_exported",
+        "Spans that the collector has taken",
+        of(|counts| counts.exported as f64),
+    );
+    page.counter(
+        "grepx_telemetry_spans_dropped",
+        "Spans that are lost: too many waited, or the collector refused them",
+        of(|counts| counts.dropped as f64),
+    );
+    page.gauge(
+        "grepx_telemetry_spans_waiting",
+        "Spans that wait for the collector",
+        of(|counts| counts.waiting as f64),
     );
 }

@@ -11,8 +11,17 @@ use crate::scheduler::Scheduler;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Drive {
-    pub(crate) runner: Runner,
-    pub(crate) scheduler: Scheduler,
+    runner: Runner,
+    scheduler: Scheduler,
+}
+
+impl Drive {
+    pub(crate) fn new(runner: &Runner, scheduler: &Scheduler) -> Self {
+        Self {
+            runner: runner.clone(),
+            scheduler: scheduler.clone(),
+        }
+    }
 }
 
 impl Control for Drive {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-const MASK: &str = "****";
+pub(super) const MASK: &str = "****";
 /// Parts of keys that mark a secret.
 const SECRET_WORDS: [&str; 9] = [
     "password",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::environment::Variables;
-use super::mask::mask;
+use super::mask::{MASK, mask};
 use super::shape::{Found, Given};
 use super::{
     App, ConfigError, Connection, Database, Durability, Grants, Limits, LogFormat, Logging, Masked, Origin,
@@ -18,6 +18,7 @@ use crate::yaml::{Mistake, Mistakes};
 mod hooks;
 mod retention;
 mod server;
+mod telemetry;
 
 const MIB: u64 = 1 << 20;
 const API_URL: &str = "http://127.0.0.1:4200/api";
@@ -92,6 +93,7 @@ impl<'a> Resolver<'a> {
             },
             retention: self.retention(),
             limits: self.limits(),
+            telemetry: self.telemetry(),
             logging: Logging {
                 format: match self.text(&["logging", "format"], "text").as_str() {
                     "json" => LogFormat::Json,
@@ -407,12 +409,18 @@ impl<'a> Resolver<'a> {
             Value::String(text) => text,
             other => other.to_string(),
         };
-        self.report.push(ReportLine {
-            key: path.join("."),
-            value: shown,
-            origin,
-        });
+        self.show(path, shown, origin);
         value
+    }
+
+    /// A value that may be a secret, whatever it is called.
+    fn hidden(&mut self, path: &[&str], origin: Origin) {
+        self.show(path, MASK.to_owned(), origin);
+    }
+
+    fn show(&mut self, path: &[&str], value: String, origin: Origin) {
+        let key = path.join(".");
+        self.report.push(ReportLine { key, value, origin });
     }
 
     fn text(&mut self, path: &[&str], default: &str) -> String {

@@ -210,6 +210,15 @@ pub(super) const ROOT: &Shape = &Section(&[
         ]),
     ),
     (
+        "telemetry",
+        &Section(&[
+            ("otlp_endpoint", &Text),
+            ("headers", &Each(&Text)),
+            ("service_name", &Text),
+            ("sample_percent", &Integer { min: 0, max: 100 }),
+        ]),
+    ),
+    (
         "logging",
         &Section(&[("format", &Word(&["text", "json"])), ("level", &Text)]),
     ),

@@ -315,3 +315,80 @@ fn hooks_of_the_guide_are_read() {
     let signal = load(include_str!("../../../tests/fixtures/guide/hook-signal.yaml"), &[]);
     assert!(matches!(signal.hooks["decision"].action, HookAction::Signal { .. }));
 }
+
+#[test]
+fn telemetry_is_off_until_somebody_names_a_collector() {
+    assert_eq!(load(DB, &[]).telemetry, None);
+    assert_eq!(
+        load(
+            &format!("{DB}telemetry: {{otlp_endpoint: '${{COLLECTOR:}}', service_name: x}}\n"),
+            &[]
+        )
+        .telemetry,
+        None
+    );
+    let text = format!(
+        "{DB}telemetry: {{otlp_endpoint: 'https://c.example/otlp/', headers: {{X-Team: a, authorization: '${{TOKEN}}'}}, sample_percent: 10}}\n"
+    );
+    let variables = [
+        ("TOKEN", "Bearer s3"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-team=b%20c,api-key=s4"),
+        ("OTEL_SERVICE_NAME", "nightly"),
+    ];
+    let settings = load(&text, &variables);
+    let header = |name: &str, value: &str| (name.to_owned(), Masked(value.to_owned()));
+    let expected = Telemetry {
+        url: "https://c.example/otlp/v1/traces".to_owned(),
+        headers: vec![
+            header("api-key", "s4"),
+            header("authorization", "Bearer s3"),
+            header("x-team", "a"),
+        ],
+        service_name: "nightly".to_owned(),
+        sample_percent: 10,
+    };
+    assert_eq!(settings.telemetry, Some(expected));
+    let shown = format!("{:?} {:?}", settings.report(), settings.telemetry);
+    assert!(!shown.contains("s3") && !shown.contains("s4"), "{shown}");
+    let outside = load(DB, &variables).telemetry.expect("it is on");
+    assert_eq!(
+        (outside.url.as_str(), outside.headers.len()),
+        ("http://127.0.0.1:4318/v1/traces", 2)
+    );
+    assert_eq!(outside.headers[1], header("x-team", "b c"));
+}
+
+#[test]
+fn an_endpoint_that_is_none_is_told_with_its_place_and_what_to_write() {
+    let of =
+        |endpoint: &str, more: &str| mistakes(&format!("{DB}telemetry:\n  otlp_endpoint: '{endpoint}'\n{more}"), &[]);
+    for endpoint in [
+        "collector:4318",
+        "grpc://c:4317",
+        "http://",
+        "not a url",
+        "http://c/?a=b",
+    ] {
+        let told = of(endpoint, "");
+        assert!(
+            told.contains("config.yaml:3:") && told.contains("write http://127.0.0.1:4318"),
+            "{told}"
+        );
+    }
+    let told = of("http://user:s3cret@c:4318", "");
+    assert!(told.contains("telemetry.headers") && !told.contains("s3cret"), "{told}");
+    let told = of("http://c:4318", "  headers: {'a b': x}\n");
+    assert!(told.contains("\"a b\""), "{told}");
+    let told = mistakes(
+        DB,
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "c:4318"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x"),
+        ],
+    );
+    assert!(
+        told.contains("variable OTEL_EXPORTER_OTLP_ENDPOINT") && told.contains("name=value"),
+        "{told}"
+    );
+}

@@ -14,7 +14,7 @@ use super::{WhenMissing, World};
 /// The call that is due for a node.
 pub(crate) fn call(world: &World, live: &Live, node: NodeId) -> Option<Future> {
     let call = live.run.call(node)?;
-    let ctx = context::of_call(live, node, &call);
+    let ctx = context::of_call(world, live, node, &call);
     let kind = live.plan.definition.task(node.task).kind.clone();
     let (kinds, log) = (world.kinds.clone(), CallLog::new(live.id(), node));
     let missing = world.settings.when_missing;
@@ -58,7 +58,7 @@ pub(crate) fn judge(world: &World, live: &Live, node: NodeId) -> Option<Future> 
     let ctx = Ctx {
         // A task run that began anew has all of its retries again.
         attempt: live.run.tries(node, attempt),
-        ..context::of_step(live, node, attempt, 0, since)
+        ..context::of_step(world, live, node, (attempt, 0), since)
     };
     let config = live.plan.definition.task(node.task).retry_config.clone();
     let (kinds, log) = (world.kinds.clone(), CallLog::new(live.id(), node));
@@ -82,7 +82,7 @@ pub(crate) fn judge(world: &World, live: &Live, node: NodeId) -> Option<Future> 
 /// Tells the kind of an attempt to stop. An attempt without a state has left nothing to clean up.
 pub(crate) fn stop(world: &World, live: &Live, node: NodeId) -> Option<Future> {
     let (call, reason) = live.run.stopping(node)?;
-    let ctx = context::of_call(live, node, &call);
+    let ctx = context::of_call(world, live, node, &call);
     let kind = live.plan.definition.task(node.task).kind.clone();
     let (kinds, log) = (world.kinds.clone(), CallLog::new(live.id(), node));
     Some(Box::pin(async move {

@@ -8,19 +8,22 @@ use uuid::Uuid;
 use crate::clock;
 use crate::plugins::{Ctx, Level, LogSink};
 use crate::store::LogRow;
+use crate::traces::Place;
 
+use super::World;
 use super::live::Live;
 
-pub(crate) fn of_call(live: &Live, node: NodeId, call: &Call) -> Ctx {
+pub(crate) fn of_call(world: &World, live: &Live, node: NodeId, call: &Call) -> Ctx {
     Ctx {
         deadline: call.deadline,
-        ..of_step(live, node, call.attempt, call.step, call.since)
+        ..of_step(world, live, node, (call.attempt, call.step), call.since)
     }
 }
 
-pub(crate) fn of_step(live: &Live, node: NodeId, attempt: u32, step: u32, now: Timestamp) -> Ctx {
+pub(crate) fn of_step(world: &World, live: &Live, node: NodeId, (attempt, step): (u32, u32), now: Timestamp) -> Ctx {
     let task_run = node.run_id(live.id());
     let idempotency_key = task_run.attempt_key(attempt);
+    let traces = world.traces.as_ref();
     Ctx {
         flow_run: live.id(),
         task_run,
@@ -32,7 +35,7 @@ pub(crate) fn of_step(live: &Live, node: NodeId, attempt: u32, step: u32, now: T
         seed: seed(idempotency_key, step),
         idempotency_key,
         deadline: None,
-        traceparent: None,
+        traceparent: traces.map(|traces| traces.traceparent(Place::of_attempt(live.id(), node, attempt))),
         meta: meta(live, node),
     }
 }

@@ -8,6 +8,7 @@ use grepx_engine::{Due, Fact, Json, NodeId, Op, Record, Run, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::store::{Commit, LogRow, NewSend, RunState, SlotChange, TaskRow};
+use crate::traces::Span;
 
 use super::Error;
 use super::live::{Head, Live};
@@ -39,6 +40,8 @@ pub(crate) struct After {
     pub(crate) finished: bool,
     /// The run begins, so long after it was expected to.
     pub(crate) late_by: Option<Duration>,
+    /// What has ended, for the collector.
+    pub(crate) spans: Vec<Span>,
 }
 
 impl Draft {
@@ -59,6 +62,10 @@ impl Draft {
 
     pub(crate) fn reply(&mut self, reply: oneshot::Sender<Result<(), Error>>) {
         self.after.replies.push(reply);
+    }
+
+    pub(crate) fn spans(&mut self, spans: Vec<Span>) {
+        self.after.spans.extend(spans);
     }
 
     pub(crate) fn wait_for_slot(&mut self, head: &Head, now: Timestamp) {

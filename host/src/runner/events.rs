@@ -7,11 +7,12 @@ use grepx_engine::{Due, ErrorClass, Event, Fact, Mark, NodeId, Op, Outcome, Reco
 
 use crate::broker::{Broker, SendError, Waiter};
 use crate::failpoint::{self, Point};
+use crate::traces::TraceId;
 
 use super::live::{self, Live, Watched, Work};
 use super::mail::{Answer, Done, Mail};
 use super::tags::TagSlots;
-use super::{Runner, World, call, children, prepare};
+use super::{Runner, World, call, children, prepare, spans};
 
 /// Takes the event and everything that follows from it.
 pub(crate) fn apply(hands: &Hands, live: &mut Live, event: &Event, now: Timestamp) -> Result<(), Rejected> {
@@ -20,6 +21,11 @@ pub(crate) fn apply(hands: &Hands, live: &mut Live, event: &Event, now: Timestam
     for record in &records {
         live.absorb(record, &hands.world);
         live.draft.record(&live.run, record);
+    }
+    if let Some(traces) = &hands.world.traces
+        && traces.samples(TraceId::of(live.id()))
+    {
+        live.draft.spans(spans::ended(&live.run, &live.head.new, &records));
     }
     hands.dispatch(live);
     live.seal();

@@ -54,7 +54,7 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
     // The instant at which it became ready, so that asking again asks the same.
     let since = live.run.node_state(node)?.since;
     let (round, attempt) = (live.run.round(), live.run.attempts(node) + 1);
-    let ctx = context::of_step(live, node, attempt, 0, since);
+    let ctx = context::of_step(&world, live, node, (attempt, 0), since);
     Some(Box::pin(async move {
         let results = match job.read(&world).await {
             Ok(results) => results,

@@ -14,7 +14,7 @@ const RULE: &str = "module edge";
 const HOST: &str = "host/src/";
 
 /// Small modules without a direction: anybody may use them, and they use only each other.
-const COMMON: [&str; 9] = [
+const COMMON: [&str; 10] = [
     "clock",
     "config",
     "expressions",
@@ -23,6 +23,7 @@ const COMMON: [&str; 9] = [
     "report",
     "task",
     "telemetry",
+    "traces",
     "yaml",
 ];
 

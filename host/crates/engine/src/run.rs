@@ -74,6 +74,8 @@ pub(crate) struct Node {
     pub(crate) started_at: Option<Timestamp>,
     /// Attempts begun so far, over all rounds.
     pub(crate) attempts: u32,
+    /// When the last of them began.
+    pub(crate) attempt_at: Option<Timestamp>,
     /// Of these, those begun before the node last began anew.
     pub(crate) attempts_before: u32,
     pub(crate) input: Option<Json>,
@@ -179,6 +181,7 @@ impl Node {
             tally: Tally::default(),
             started_at: None,
             attempts: 0,
+            attempt_at: None,
             attempts_before: 0,
             input: None,
             limit_ms: None,
@@ -287,6 +290,12 @@ impl Run {
     #[must_use]
     pub fn started_at(&self) -> Option<Timestamp> {
         self.started_at
+    }
+
+    /// When its present round started; `None` until it has.
+    #[must_use]
+    pub fn begun_at(&self) -> Option<Timestamp> {
+        self.begun_at
     }
 
     /// How often it has been reopened.

@@ -153,6 +153,12 @@ impl Run {
         self.node(node)?.started_at
     }
 
+    /// When the last attempt of the node began, which may be over.
+    #[must_use]
+    pub fn attempt_started_at(&self, node: NodeId) -> Option<Timestamp> {
+        self.node(node)?.attempt_at
+    }
+
     /// When the next attempt of the node begins.
     #[must_use]
     pub fn retry_at(&self, node: NodeId) -> Option<Timestamp> {

@@ -48,6 +48,7 @@ impl Run {
         known.since = at;
         known.limit_ms = limit_ms;
         known.attempts = number;
+        known.attempt_at = Some(at);
         known.started_at.get_or_insert(at);
         if let Some(input) = input {
             known.input = Some(input.clone());

@@ -158,6 +158,7 @@ async fn start(sim: Sim) -> Host {
         catalog: sim.catalog.clone(),
         admissions: opened.admissions,
         notices: heard,
+        traces: None,
     })
     .await
     .expect("the live flow runs are read back");
