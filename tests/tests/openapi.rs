@@ -44,7 +44,10 @@ fn every_answer_to_every_request_is_in_the_document() {
     let operator: Value = serde_json::from_str(&operator).expect("JSON");
     let key = operator["key"].as_str().expect("a key");
     let authorization = format!("Authorization: Bearer {key}");
-    let document: Value = host.get("/openapi.json").1;
+    // Closed from the start: an open host rightly answers whoever shows nothing.
+    let closing = json!({"name": "closing", "scope": "read"});
+    assert_eq!(host.ask_as(&format!("Bearer {key}"), "/keys", Some(&closing)).0, 201);
+    let document: Value = host.ask_as(&format!("Bearer {key}"), "/openapi.json", None).1;
     assert_eq!(document["openapi"], "3.1.0");
 
     let set = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());

@@ -64,7 +64,8 @@ impl EventFilter {
             exclude_name: strings(fields, "exclude_name"),
         });
         let resource = fields.objects("resource", |fields| {
-            fields.ignored(&["distinct"]);
+            // It changes nothing here, and is still a flag.
+            let _: Option<bool> = fields.value("distinct");
             Resource::read(fields)
         });
         let ids = fields.object("id", |fields| fields.list("id", uuid).unwrap_or_default());
