@@ -1,12 +1,13 @@
 //! One shard: the runs that it owns, their mail, their timers.
 
+mod answers;
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use grepx_engine::{Definition, Due, Event, FlowRunId, Json, NodeId, Outcome, Run, StateType, Timestamp};
+use grepx_engine::{Definition, Event, FlowRunId, Json, NodeId, Outcome, Run, StateType, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
@@ -16,7 +17,7 @@ use crate::store::{self, Created, NewRun, Planned};
 use super::commits::{self, Committing};
 use super::events::{self, Hands};
 use super::live::{Head, Live};
-use super::mail::{Answer, Done, Mail};
+use super::mail::Mail;
 use super::plan::Plan;
 use super::{Error, Runner, Triggered, World, lost, watchdog};
 
@@ -279,68 +280,6 @@ impl Shard {
         }
     }
 
-    fn done(&mut self, done: Done) {
-        let Some(live) = self.live.get_mut(&done.run) else {
-            return;
-        };
-        let current = live.finish_work(done.node, done.work, done.ticket);
-        live.draft.log(done.logs);
-        match done.answer {
-            Answer::Event(event) => self.hands.answered(live, done.node, &event),
-            Answer::Begin(event, slot) => {
-                self.hands.answered(live, done.node, &event);
-                // Else the slots go back.
-                if live.run.is_begun(done.node) {
-                    slot.keep();
-                }
-            }
-            Answer::Hold(_) if !current => {}
-            Answer::Hold(reason) => {
-                if live.holds.get(&done.node) != Some(&reason) {
-                    live.draft.log([super::log::note(live.id(), done.node, &reason)]);
-                    live.holds.insert(done.node, reason);
-                    live.draft.touch(done.node);
-                }
-            }
-        }
-        self.dirty.push(done.run);
-    }
-
-    /// Its reason to wait is gone.
-    fn again(&mut self, run: FlowRunId, node: NodeId) {
-        if let Some(live) = self.live.get_mut(&run)
-            && live.run.may_prepare(node)
-        {
-            self.hands.perform(live, &Due::Prepare { node });
-        }
-    }
-
-    fn explained(&mut self, run: FlowRunId, node: NodeId, reason: Option<String>) {
-        let Some(live) = self.live.get_mut(&run) else { return };
-        let waits = live.queued.get(&node).is_some_and(|queued| !queued.taken);
-        if !waits || live.holds.get(&node) == reason.as_ref() {
-            return;
-        }
-        match reason {
-            Some(reason) => {
-                live.draft.log([super::log::note(run, node, &reason)]);
-                live.holds.insert(node, reason);
-            }
-            None => {
-                live.holds.remove(&node);
-            }
-        }
-        live.draft.touch(node);
-        self.dirty.push(run);
-    }
-
-    fn sought(&mut self, found: &lost::Found) {
-        let live = self.live.get_mut(&found.run);
-        if let Some(lost) = live.and_then(|live| lost::conclude(live, found)) {
-            self.event(found.run, lost, None);
-        }
-    }
-
     /// Takes a run into memory and does everything that is due.
     fn adopt(&mut self, mut live: Live) {
         self.hands.dispatch(&mut live);
@@ -482,3 +421,6 @@ fn rearm(timers: &mut BTreeSet<(Timestamp, FlowRunId)>, live: &mut Live) {
     }
     live.armed = next;
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,7 @@ fn started() -> Run {
         &mut run,
         &Event::Prepared {
             node: NODE,
-            round: 0,
+            renewals: 0,
             prepared: input,
         },
     );

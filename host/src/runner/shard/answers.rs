@@ -1,0 +1,77 @@
+//! What comes back: answers of work that was dispatched, why nobody takes a message, where it is.
+
+use grepx_engine::{Due, FlowRunId, NodeId};
+
+use super::super::live::Work;
+use super::super::mail::{Answer, Done};
+use super::super::{log, lost};
+use super::Shard;
+
+impl Shard {
+    pub(super) fn done(&mut self, done: Done) {
+        let Some(live) = self.live.get_mut(&done.run) else {
+            return;
+        };
+        let current = live.finish_work(done.node, done.work, done.ticket);
+        let prepared = done.work == Work::Prepare && !matches!(done.answer, Answer::Hold(_));
+        live.draft.log(done.logs);
+        match done.answer {
+            Answer::Event(event) => self.hands.answered(live, done.node, &event),
+            Answer::Begin(event, slot) => {
+                self.hands.answered(live, done.node, &event);
+                // Else the slots go back.
+                if live.run.is_begun(done.node) {
+                    slot.keep();
+                }
+            }
+            Answer::Hold(_) if !current => {}
+            Answer::Hold(reason) => {
+                if live.holds.get(&done.node) != Some(&reason) {
+                    live.draft.log([log::note(live.id(), done.node, &reason)]);
+                    live.holds.insert(done.node, reason);
+                    live.draft.touch(done.node);
+                }
+            }
+        }
+        // Refused: it was evaluated before nodes began anew, and nobody else asks again.
+        if prepared && live.run.may_prepare(done.node) {
+            self.hands.perform(live, &Due::Prepare { node: done.node });
+        }
+        self.dirty.push(done.run);
+    }
+
+    /// Its reason to wait is gone.
+    pub(super) fn again(&mut self, run: FlowRunId, node: NodeId) {
+        if let Some(live) = self.live.get_mut(&run)
+            && live.run.may_prepare(node)
+        {
+            self.hands.perform(live, &Due::Prepare { node });
+        }
+    }
+
+    pub(super) fn explained(&mut self, run: FlowRunId, node: NodeId, reason: Option<String>) {
+        let Some(live) = self.live.get_mut(&run) else { return };
+        let waits = live.queued.get(&node).is_some_and(|queued| !queued.taken);
+        if !waits || live.holds.get(&node) == reason.as_ref() {
+            return;
+        }
+        match reason {
+            Some(reason) => {
+                live.draft.log([log::note(run, node, &reason)]);
+                live.holds.insert(node, reason);
+            }
+            None => {
+                live.holds.remove(&node);
+            }
+        }
+        live.draft.touch(node);
+        self.dirty.push(run);
+    }
+
+    pub(super) fn sought(&mut self, found: &lost::Found) {
+        let live = self.live.get_mut(&found.run);
+        if let Some(lost) = live.and_then(|live| lost::conclude(live, found)) {
+            self.event(found.run, lost, None);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What comes late, and what comes before its commit: a shard's mail in an order that seldom occurs.
+
+mod bench;
+
+use grepx_engine::{Event, Json, NodeId, Task, TriggerRule};
+use serde_json::json;
+
+use super::super::live::Work;
+use super::super::mail::Mail;
+use bench::{Bench, task};
+
+const A: NodeId = NodeId::task(0);
+const B: NodeId = NodeId::task(1);
+
+fn marked(node: NodeId, result: &serde_json::Value) -> Event {
+    Event::MarkDone {
+        node,
+        note: "by hand".to_owned(),
+        result: Json::from(result),
+    }
+}
+
+/// `b` reads the result of `a`, which fails, and runs whatever becomes of it.
+fn reader() -> Vec<Task> {
+    let mut b = task("b", "pure");
+    b.upstreams = vec![0];
+    b.trigger_rule = TriggerRule::Always;
+    b.inputs = vec![("a".to_owned(), "results.a".to_owned())];
+    vec![task("a", "fails"), b]
+}
+
+#[tokio::test]
+async fn what_was_evaluated_without_a_result_is_evaluated_again() {
+    let mut bench = Bench::new().await;
+    let run = bench.create(reader()).await;
+    let old = bench
+        .until(|mail| matches!(mail, Mail::Done(done) if done.node == B && done.work == Work::Prepare))
+        .await;
+    bench.shard.event(run, marked(A, &json!(7)), None);
+    bench.shard.take(old);
+    bench.until_quiet(run).await;
+    assert_eq!(bench.live(run).run.state().name, "Completed");
+    let calls = bench.calls();
+    assert_eq!(calls.last().expect("b is called").input["kwargs"], json!({"a": 7}));
+}
