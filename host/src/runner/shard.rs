@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use grepx_engine::{Definition, Event, FlowRunId, Json, NodeId, Outcome, Run, StateType, Timestamp};
+use grepx_engine::{Definition, Event, FlowRunId, Run, StateType, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
@@ -120,10 +120,11 @@ impl Shard {
             Mail::Signal {
                 run,
                 node,
+                attempt,
                 name,
                 payload,
                 reply,
-            } => self.signal(run, node, name, payload, reply),
+            } => self.signal(run, (node, attempt), name, payload, reply),
             Mail::Done(done) => self.done(*done),
             Mail::Committed { run, perform } => {
                 if let Some(live) = self.live.get_mut(&run) {
@@ -254,30 +255,6 @@ impl Shard {
             }
         }
         self.dirty.push(run);
-    }
-
-    /// A signal is an outcome once it is known which command it answers.
-    fn signal(&mut self, run: FlowRunId, node: NodeId, name: String, payload: Json, reply: Option<Reply>) {
-        let refused = match self.live.get(&run) {
-            Some(live) => match live.run.awaits_signal(node, &name) {
-                Some((attempt, key)) => {
-                    let outcome = Outcome::Signal(payload);
-                    let event = Event::Outcome {
-                        node,
-                        attempt,
-                        key,
-                        outcome,
-                    };
-                    return self.event(run, event, reply);
-                }
-                None => live.awaits_another(node, name),
-            },
-            None if self.reloading.contains_key(&run) => Error::ReadBack(run),
-            None => Error::NotLive(run),
-        };
-        if let Some(reply) = reply {
-            let _ = reply.send(Err(refused));
-        }
     }
 
     /// Takes a run into memory and does everything that is due.

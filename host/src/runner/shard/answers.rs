@@ -1,11 +1,12 @@
-//! What comes back: answers of work that was dispatched, why nobody takes a message, where it is.
+//! What comes back: answers of work that was dispatched, signals, why nobody takes a message, where
+//! it is.
 
-use grepx_engine::{Due, FlowRunId, NodeId};
+use grepx_engine::{Due, Event, FlowRunId, Json, NodeId, Outcome};
 
 use super::super::live::Work;
 use super::super::mail::{Answer, Done};
-use super::super::{log, lost};
-use super::Shard;
+use super::super::{Error, log, lost};
+use super::{Reply, Shard};
 
 impl Shard {
     pub(super) fn done(&mut self, done: Done) {
@@ -66,6 +67,37 @@ impl Shard {
         }
         live.draft.touch(node);
         self.dirty.push(run);
+    }
+
+    /// A signal is an outcome once it is known which command it answers.
+    pub(super) fn signal(
+        &mut self,
+        run: FlowRunId,
+        (node, wanted): (NodeId, Option<u32>),
+        name: String,
+        payload: Json,
+        reply: Option<Reply>,
+    ) {
+        let refused = match self.live.get(&run) {
+            Some(live) => match live.run.awaits_signal(node, &name) {
+                Some((attempt, key)) if wanted.is_none_or(|wanted| wanted == attempt) => {
+                    let outcome = Outcome::Signal(payload);
+                    let event = Event::Outcome {
+                        node,
+                        attempt,
+                        key,
+                        outcome,
+                    };
+                    return self.event(run, event, reply);
+                }
+                _ => live.awaits_another(node, name),
+            },
+            None if self.reloading.contains_key(&run) => Error::ReadBack(run),
+            None => Error::NotLive(run),
+        };
+        if let Some(reply) = reply {
+            let _ = reply.send(Err(refused));
+        }
     }
 
     pub(super) fn sought(&mut self, found: &lost::Found) {

@@ -43,3 +43,28 @@ async fn what_was_evaluated_without_a_result_is_evaluated_again() {
     let calls = bench.calls();
     assert_eq!(calls.last().expect("b is called").input["kwargs"], json!({"a": 7}));
 }
+
+#[tokio::test]
+async fn a_signal_for_an_earlier_attempt_reaches_no_later_one() {
+    let mut bench = Bench::new().await;
+    let mut asks = task("a", "asks");
+    asks.retry_config = Json::from(&json!({"retries": 1}));
+    let run = bench.create(vec![asks]).await;
+    while bench.live(run).run.awaits_signal(A, "go").is_none() {
+        let mail = bench.next().await;
+        bench.shard.take(mail);
+    }
+    let signal = |attempt| Mail::Signal {
+        run,
+        node: A,
+        attempt,
+        name: "go".to_owned(),
+        payload: Json::null(),
+        reply: None,
+    };
+    bench.shard.take(signal(Some(1)));
+    let waits = bench.live(run).run.awaits_signal(A, "go");
+    assert_eq!(waits, Some((2, "go".to_owned())), "the second attempt waits on");
+    bench.shard.take(signal(Some(2)));
+    assert_eq!(bench.live(run).run.awaits_signal(A, "go"), None);
+}
