@@ -22,6 +22,9 @@ pub(crate) async fn follow(runner: Runner, world: World, mut waiting: mpsc::Unbo
                 if let Some(late_by) = after.late_by {
                     runner.lateness.observe(late_by.as_secs_f64());
                 }
+                for freed in &after.freed {
+                    world.tags.release(run, freed);
+                }
                 for reply in after.replies {
                     let _ = reply.send(Ok(()));
                 }

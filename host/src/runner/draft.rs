@@ -12,6 +12,7 @@ use crate::store::{Commit, LogRow, NewSend, RunState, SlotChange, TaskRow};
 use super::Error;
 use super::live::{Head, Live};
 use super::log;
+use super::tags::Freed;
 
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -36,6 +37,8 @@ pub(crate) struct After {
     pub(crate) perform: Vec<Due>,
     /// The sends of the commit, in its order.
     pub(crate) sends: Vec<NewSend>,
+    /// Slots of tags that are free then.
+    pub(crate) freed: Vec<Freed>,
     pub(crate) finished: bool,
     /// The run begins, so long after it was expected to.
     pub(crate) late_by: Option<Duration>,
@@ -55,6 +58,10 @@ impl Draft {
         if !self.after.perform.contains(&due) {
             self.after.perform.push(due);
         }
+    }
+
+    pub(crate) fn free(&mut self, slots: Freed) {
+        self.after.freed.push(slots);
     }
 
     pub(crate) fn reply(&mut self, reply: oneshot::Sender<Result<(), Error>>) {

@@ -10,7 +10,7 @@ use crate::failpoint::{self, Point};
 
 use super::live::{self, Live, Watched, Work};
 use super::mail::{Answer, Done, Mail};
-use super::tags::TagSlots;
+use super::tags::{Freed, TagSlots};
 use super::{Runner, World, call, children, prepare};
 
 /// Takes the event and everything that follows from it.
@@ -272,8 +272,8 @@ impl Live {
         }
     }
 
-    /// Slots of tags are held from the first attempt of a node to its end.
-    fn hold_tags(&self, record: &Record, slots: &TagSlots) {
+    /// Slots of tags are held from the first attempt of a node until its end is kept.
+    fn hold_tags(&mut self, record: &Record, slots: &TagSlots) {
         let Some(node) = record.fact.node() else { return };
         let tags = self.plan.tags(node);
         if tags.is_empty() {
@@ -281,17 +281,22 @@ impl Live {
         }
         let place = (self.id(), node);
         match record.fact {
-            Fact::AttemptStarted { .. } => slots.hold(place, tags),
+            Fact::AttemptStarted { attempt, .. } => slots.hold(place, attempt, tags),
             Fact::Mapped { .. } => {}
             _ if self.run.is_begun(node) => {}
-            _ => slots.release(place, tags),
+            _ => {
+                slots.leave(place);
+                let (attempt, tags) = (self.run.attempts(node), tags.to_vec());
+                self.draft.free(Freed { node, attempt, tags });
+            }
         }
     }
 
     /// What it holds of tags, as the run stands.
     pub(crate) fn settle_tags(&self, slots: &TagSlots) {
         if self.plan.is_tagged() {
-            let begun = self.run.begun().map(|node| (node, self.plan.tags(node)));
+            let begun = self.run.begun();
+            let begun = begun.map(|node| (node, self.run.attempts(node), self.plan.tags(node)));
             slots.settle(self.id(), begun);
         }
     }

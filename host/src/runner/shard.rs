@@ -269,6 +269,7 @@ impl Shard {
         self.dirty.push(id);
     }
 
+    /// It is in no store: whatever it holds is free.
     fn forget(&mut self, run: FlowRunId) {
         let tagged = self.live.get(&run).is_some_and(|live| live.plan.is_tagged());
         self.let_go(run);
@@ -313,7 +314,8 @@ impl Shard {
                 }
             }
             if finished {
-                self.forget(run);
+                // What it holds of tags goes with the commits that free it.
+                self.let_go(run);
             }
         }
         if self.draining.is_empty() {

@@ -20,10 +20,8 @@ impl Shard {
             Answer::Event(event) => self.hands.answered(live, done.node, &event),
             Answer::Begin(event, slot) => {
                 self.hands.answered(live, done.node, &event);
-                // Else the slots go back.
-                if live.run.is_begun(done.node) {
-                    slot.keep();
-                }
+                // An attempt that has begun holds slots itself by now; else they go back.
+                drop(slot);
             }
             Answer::Hold(_) if !current => {}
             Answer::Hold(reason) => {

@@ -2,7 +2,7 @@
 
 mod bench;
 
-use grepx_engine::{Event, Json, NodeId, Task, TriggerRule};
+use grepx_engine::{Event, FlowRunId, Json, NodeId, Task, TriggerRule};
 use serde_json::json;
 
 use super::super::live::Work;
@@ -38,7 +38,7 @@ async fn what_was_evaluated_without_a_result_is_evaluated_again() {
         .await;
     bench.shard.event(run, marked(A, &json!(7)), None);
     bench.shard.take(old);
-    bench.until_quiet(run).await;
+    bench.until_finished(run).await;
     assert_eq!(bench.live(run).run.state().name, "Completed");
     let calls = bench.calls();
     assert_eq!(calls.last().expect("b is called").input["kwargs"], json!({"a": 7}));
@@ -67,4 +67,23 @@ async fn a_signal_for_an_earlier_attempt_reaches_no_later_one() {
     assert_eq!(waits, Some((2, "go".to_owned())), "the second attempt waits on");
     bench.shard.take(signal(Some(2)));
     assert_eq!(bench.live(run).run.awaits_signal(A, "go"), None);
+}
+
+#[tokio::test]
+async fn a_slot_of_a_tag_is_held_until_the_end_is_kept() {
+    let mut bench = Bench::new().await;
+    bench.limit("db", 1);
+    let tagged = Task {
+        tags: vec!["db".to_owned()],
+        ..task("a", "pure")
+    };
+    let run = bench.create(vec![tagged.clone()]).await;
+    bench.until_finished(run).await;
+    let next = (FlowRunId(uuid::Uuid::nil()), A);
+    let slots = bench.slots();
+    assert!(slots.take(next, &tagged.tags).is_err(), "a crash now begins it anew");
+    assert!(bench.woken.try_recv().is_err());
+    bench.shard.settle().await;
+    assert_eq!(bench.woken.recv().await, Some(next));
+    assert!(slots.holders("db").is_empty());
 }

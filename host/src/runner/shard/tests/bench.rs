@@ -207,9 +207,8 @@ impl Bench {
         next.expect("mail comes").expect("the runner lives")
     }
 
-    /// Takes mail until the run has ended, or nothing is done for it in the background.
-    pub(super) async fn until_quiet(&mut self, run: FlowRunId) {
-        while !self.live(run).run.is_finished() && !self.live(run).inflight.is_empty() {
+    pub(super) async fn until_finished(&mut self, run: FlowRunId) {
+        while !self.live(run).run.is_finished() {
             let mail = self.next().await;
             self.shard.take(mail);
         }
@@ -224,8 +223,12 @@ impl Bench {
         self.kinds.calls().clone()
     }
 
+    pub(super) fn slots(&self) -> TagSlots {
+        self.shard.world.tags.clone()
+    }
+
     pub(super) fn limit(&self, tag: &str, slots: u32) {
-        self.shard.world.tags.limit(HashMap::from([(tag.to_owned(), slots)]));
+        self.slots().limit(HashMap::from([(tag.to_owned(), slots)]));
     }
 }
 
