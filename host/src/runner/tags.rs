@@ -36,6 +36,8 @@ struct Slots {
     /// Those who were refused, by the tag that was full.
     lines: HashMap<String, VecDeque<Place>>,
     waiting: BTreeMap<Place, String>,
+    /// Those who were told that this tag has a slot, and have not asked again yet.
+    woken: BTreeMap<Place, String>,
     /// So far.
     takings: u64,
 }
@@ -135,9 +137,14 @@ impl TagSlots {
             return Ok(self.slot(place, 0, tags));
         }
         let mut slots = self.lock();
+        let woken = slots.woken.remove(&place);
         if let Some((tag, limit)) = slots.full(place, tags) {
             let tag = tag.to_owned();
             let reason = slots.wait(place, tag, limit);
+            if let Some(tag) = woken {
+                // What it was woken for is still there for others.
+                self.wake(&mut slots, &tag);
+            }
             return Err(reason);
         }
         slots.leave(place);
@@ -179,7 +186,20 @@ impl TagSlots {
 
     /// It waits for no slot any more.
     pub(crate) fn leave(&self, place: Place) {
-        self.lock().leave(place);
+        let mut slots = self.lock();
+        slots.leave(place);
+        self.pass_on(&mut slots, place);
+    }
+
+    /// It was told to ask again, and has taken nothing: the next one may.
+    pub(crate) fn pass(&self, place: Place) {
+        self.pass_on(&mut self.lock(), place);
+    }
+
+    fn pass_on(&self, slots: &mut Slots, place: Place) {
+        if let Some(tag) = slots.woken.remove(&place) {
+            self.wake(slots, &tag);
+        }
     }
 
     /// A node of the run has ended, and that is kept: its slots are free, unless it has begun anew.
@@ -207,6 +227,7 @@ impl TagSlots {
         let mut slots = self.lock();
         let of_run = |place: &&Place| place.0 == run;
         let waiting: Vec<Place> = slots.waiting.keys().filter(of_run).copied().collect();
+        let woken: Vec<Place> = slots.woken.keys().filter(of_run).copied().collect();
         for place in waiting {
             slots.leave(place);
         }
@@ -222,13 +243,20 @@ impl TagSlots {
                 slots.held_by(tag, (run, node)).begun = Some(attempt);
             }
         }
+        for place in woken {
+            self.pass_on(&mut slots, place);
+        }
         for (tag, _) in freed {
             self.wake(&mut slots, &tag);
         }
     }
 
+    /// The first in line for a tag asks again, if there is a slot.
     fn wake(&self, slots: &mut Slots, tag: &str) {
-        if let Some(next) = slots.next(tag) {
+        if slots.has_room(tag)
+            && let Some(next) = slots.next(tag)
+        {
+            slots.woken.insert(next, tag.to_owned());
             let _ = self.woken.send(next);
         }
     }
@@ -257,6 +285,11 @@ impl Slots {
                 .is_some_and(|holders| holders.contains_key(&place));
             (!is_own && self.held(tag) >= limit as usize).then_some((tag.as_str(), limit))
         })
+    }
+
+    fn has_room(&self, tag: &str) -> bool {
+        let limit = self.limits.get(tag);
+        limit.is_none_or(|limit| self.held(tag) < *limit as usize)
     }
 
     fn held(&self, tag: &str) -> usize {

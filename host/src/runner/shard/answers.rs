@@ -14,6 +14,10 @@ impl Shard {
             return;
         };
         let current = live.finish_work(done.node, done.work, done.ticket);
+        if done.work == Work::Prepare && !live.plan.tags(done.node).is_empty() {
+            // Whatever it has come to, it has asked.
+            self.world.tags.pass((done.run, done.node));
+        }
         let prepared = done.work == Work::Prepare && !matches!(done.answer, Answer::Hold(_));
         live.draft.log(done.logs);
         match done.answer {
@@ -41,10 +45,9 @@ impl Shard {
 
     /// Its reason to wait is gone.
     pub(super) fn again(&mut self, run: FlowRunId, node: NodeId) {
-        if let Some(live) = self.live.get_mut(&run)
-            && live.run.may_prepare(node)
-        {
-            self.hands.perform(live, &Due::Prepare { node });
+        match self.live.get_mut(&run) {
+            Some(live) if live.run.may_prepare(node) => self.hands.perform(live, &Due::Prepare { node }),
+            _ => self.world.tags.pass((run, node)),
         }
     }
 

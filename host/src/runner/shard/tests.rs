@@ -87,3 +87,36 @@ async fn a_slot_of_a_tag_is_held_until_the_end_is_kept() {
     assert_eq!(bench.woken.recv().await, Some(next));
     assert!(slots.holders("db").is_empty());
 }
+
+#[tokio::test]
+async fn a_paused_run_leaves_the_slot_of_a_tag_to_the_next() {
+    let mut bench = Bench::new().await;
+    bench.limit("db", 0);
+    let tagged = Task {
+        tags: vec!["db".to_owned()],
+        ..task("a", "pure")
+    };
+    let run = bench.create(vec![tagged.clone()]).await;
+    let refused = bench
+        .until(|mail| matches!(mail, Mail::Done(done) if done.work == Work::Prepare))
+        .await;
+    bench.shard.take(refused);
+    bench.shard.event(run, Event::Pause, None);
+    let slots = bench.slots();
+    let next = (FlowRunId(uuid::Uuid::max()), A);
+    assert!(slots.take(next, &tagged.tags).is_err());
+    bench.limit("db", 1);
+    for place in [(run, A), next] {
+        assert_eq!(bench.woken.try_recv(), Ok(place), "all ask again");
+    }
+    let holder = slots
+        .take((FlowRunId(uuid::Uuid::nil()), A), &tagged.tags)
+        .expect("a slot");
+    for place in [(run, A), next] {
+        assert!(slots.take(place, &tagged.tags).is_err());
+    }
+    drop(holder);
+    assert_eq!(bench.woken.try_recv(), Ok((run, A)), "the first in line");
+    bench.shard.take(Mail::Again { run, node: A });
+    assert_eq!(bench.woken.try_recv(), Ok(next));
+}

@@ -128,3 +128,46 @@ fn an_end_frees_nothing_of_a_later_attempt() {
     end(&slots, 1, 2, &db);
     assert_eq!(woken(&mut receiver), [place(2)]);
 }
+
+#[test]
+fn whoever_cannot_take_the_slot_leaves_it_to_the_next() {
+    let (slots, mut receiver) = TagSlots::new();
+    slots.limit(limits(&[("db", 1), ("gpu", 1)]));
+    let (db, both) = (tags(&["db"]), tags(&["db", "gpu"]));
+    slots.hold(place(1), 1, &db);
+    slots.hold(place(9), 1, &tags(&["gpu"]));
+    for (n, wants) in [(2, &db), (3, &both), (4, &db), (5, &db)] {
+        assert!(slots.take(place(n), wants).is_err());
+    }
+    end(&slots, 1, 1, &db);
+    assert_eq!(woken(&mut receiver), [place(2)]);
+    slots.pass(place(2));
+    slots.pass(place(2));
+    assert_eq!(woken(&mut receiver), [place(3)], "once");
+    assert!(slots.take(place(3), &both).is_err(), "it lacks the other tag");
+    assert_eq!(woken(&mut receiver), [place(4)]);
+    slots.leave(place(4));
+    assert_eq!(woken(&mut receiver), [place(5)]);
+    begin(&slots, 5, &db);
+    slots.pass(place(5));
+    assert!(woken(&mut receiver).is_empty(), "nobody is left");
+}
+
+#[test]
+fn a_run_that_is_read_back_leaves_what_it_was_woken_for() {
+    let (slots, mut receiver) = TagSlots::new();
+    slots.limit(limits(&[("db", 1)]));
+    let db = tags(&["db"]);
+    let other = (FlowRunId(Uuid::from_u128(8)), NodeId::task(0));
+    slots.hold(other, 1, &db);
+    let next = (FlowRunId(Uuid::from_u128(9)), NodeId::task(0));
+    for waits in [place(1), next] {
+        assert!(slots.take(waits, &db).is_err());
+    }
+    let node = other.1;
+    let tags = db.clone();
+    slots.release(other.0, &Freed { node, attempt: 1, tags });
+    assert_eq!(woken(&mut receiver), [place(1)]);
+    slots.settle(place(1).0, []);
+    assert_eq!(woken(&mut receiver), [next]);
+}
