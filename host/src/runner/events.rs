@@ -130,7 +130,7 @@ impl Hands {
         }
         let future = match due {
             Due::Prepare { node } => prepare::prepare(&self.world, live, *node),
-            Due::Call { node, .. } => call::call(&self.world, live, *node),
+            Due::Call { node, attempt, step } => call::call(&self.world, live, *node, (*attempt, *step)),
             Due::Judge { node, .. } => call::judge(&self.world, live, *node),
             Due::Stop { node, .. } => call::stop(&self.world, live, *node),
             Due::Slot | Due::Watch { .. } => None,

@@ -2,7 +2,7 @@
 
 mod bench;
 
-use grepx_engine::{Event, FlowRunId, Json, NodeId, Task, TriggerRule};
+use grepx_engine::{Due, Event, FlowRunId, Json, NodeId, Task, TriggerRule};
 use serde_json::json;
 
 use super::super::live::Work;
@@ -119,4 +119,25 @@ async fn a_paused_run_leaves_the_slot_of_a_tag_to_the_next() {
     assert_eq!(bench.woken.try_recv(), Ok((run, A)), "the first in line");
     bench.shard.take(Mail::Again { run, node: A });
     assert_eq!(bench.woken.try_recv(), Ok(next));
+}
+
+#[tokio::test]
+async fn what_was_committed_for_one_attempt_calls_no_other() {
+    let mut bench = Bench::new().await;
+    let run = bench.create(vec![task("a", "effect")]).await;
+    while bench.live(run).run.call(A).is_none() {
+        let mail = bench.next().await;
+        bench.shard.take(mail);
+    }
+    let committed = |attempt, step| Mail::Committed {
+        run,
+        perform: vec![Due::Call { node: A, attempt, step }],
+    };
+    for (attempt, step) in [(0, 0), (1, 1), (2, 0)] {
+        bench.shard.take(committed(attempt, step));
+        assert!(bench.live(run).inflight.is_empty(), "that is not what is due");
+    }
+    bench.shard.take(committed(1, 0));
+    bench.until_finished(run).await;
+    assert_eq!(bench.calls()[0].attempt, 1);
 }
