@@ -3,7 +3,7 @@
 
 use grepx_engine::{Due, Event, FlowRunId, Json, NodeId, Outcome};
 
-use super::super::live::Work;
+use super::super::live::{Live, Work};
 use super::super::mail::{Answer, Done};
 use super::super::{Error, log, lost};
 use super::{Reply, Shard};
@@ -28,6 +28,7 @@ impl Shard {
                 drop(slot);
             }
             Answer::Hold(_) if !current => {}
+            Answer::Hold(_) if has_ended(live, done.node) => self.world.tags.leave((done.run, done.node)),
             Answer::Hold(reason) => {
                 if live.holds.get(&done.node) != Some(&reason) {
                     live.draft.log([log::note(live.id(), done.node, &reason)]);
@@ -107,4 +108,10 @@ impl Shard {
             self.event(found.run, lost, None);
         }
     }
+}
+
+/// Also a node that is there no more: an item of a task that begins anew.
+fn has_ended(live: &Live, node: NodeId) -> bool {
+    let state = live.run.node_state(node);
+    state.is_none_or(|state| state.state_type.is_terminal())
 }

@@ -141,3 +141,24 @@ async fn what_was_committed_for_one_attempt_calls_no_other() {
     bench.until_finished(run).await;
     assert_eq!(bench.calls()[0].attempt, 1);
 }
+
+#[tokio::test]
+async fn what_has_ended_is_held_by_nothing() {
+    let mut bench = Bench::new().await;
+    bench.limit("db", 0);
+    let tagged = Task {
+        tags: vec!["db".to_owned()],
+        ..task("a", "pure")
+    };
+    let run = bench.create(vec![tagged.clone()]).await;
+    let refused = bench
+        .until(|mail| matches!(mail, Mail::Done(done) if done.work == Work::Prepare))
+        .await;
+    bench.shard.event(run, marked(A, &json!(null)), None);
+    let (slots, place) = (bench.slots(), (run, A));
+    // As if it had been refused only now.
+    assert!(slots.take(place, &tagged.tags).is_err() && slots.must_wait(place, &tagged.tags));
+    bench.shard.take(refused);
+    assert!(bench.live(run).holds.is_empty());
+    assert!(!slots.must_wait(place, &tagged.tags), "it stands in no line");
+}
