@@ -141,11 +141,13 @@ impl Draft {
 
     /// What the nodes have left behind goes; their rows are written anew.
     fn renew(&mut self, nodes: &[NodeId]) {
-        self.results.retain(|(node, _)| !nodes.contains(node));
-        for node in nodes {
-            self.inputs.remove(node);
-            self.nodes.extend([*node, NodeId::task(node.task)]);
-        }
+        let renewed: BTreeSet<NodeId> = nodes.iter().copied().collect();
+        // With a task that is mapped again go its items.
+        let stays = |node: &NodeId| !renewed.contains(node) && !renewed.contains(&NodeId::task(node.task));
+        self.results.retain(|(node, _)| stays(node));
+        self.inputs.retain(|node, _| stays(node));
+        self.nodes
+            .extend(renewed.iter().flat_map(|node| [*node, NodeId::task(node.task)]));
         self.renewed.extend(nodes);
     }
 

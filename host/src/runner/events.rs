@@ -268,6 +268,8 @@ impl Live {
                 self.close(*node, broker);
             }
             Fact::CancelAsked { .. } | Fact::FlowTimedOut { .. } | Fact::Finished { .. } => self.close_over(broker),
+            // What is still being done is for an attempt that is over.
+            Fact::Reopened { .. } => self.abort_all(),
             _ => {}
         }
     }
@@ -350,12 +352,16 @@ impl Live {
         }
     }
 
-    /// Stops everything that runs on behalf of this run in this process.
-    pub(crate) fn abandon(self, broker: &Broker) {
-        let id = self.id();
-        for (_, handle) in self.inflight.values() {
+    fn abort_all(&mut self) {
+        for (_, (_, handle)) in std::mem::take(&mut self.inflight) {
             handle.abort();
         }
+    }
+
+    /// Stops everything that runs on behalf of this run in this process.
+    pub(crate) fn abandon(mut self, broker: &Broker) {
+        let id = self.id();
+        self.abort_all();
         for (node, known) in &self.watching {
             for watched in known {
                 unwatch(broker, id, *node, watched);

@@ -2,9 +2,10 @@
 
 mod bench;
 
-use grepx_engine::{Due, Event, FlowRunId, Json, NodeId, Task, TriggerRule};
+use grepx_engine::{Due, Event, FlowRunId, Json, NodeId, Retry, Task, TriggerRule};
 use serde_json::json;
 
+use super::super::draft;
 use super::super::live::Work;
 use super::super::mail::Mail;
 use bench::{Bench, task};
@@ -161,4 +162,36 @@ async fn what_has_ended_is_held_by_nothing() {
     bench.shard.take(refused);
     assert!(bench.live(run).holds.is_empty());
     assert!(!slots.must_wait(place, &tagged.tags), "it stands in no line");
+}
+
+#[tokio::test]
+async fn a_run_that_ends_and_goes_on_within_one_commit_leaves_nothing_of_before() {
+    let mut bench = Bench::new().await;
+    let each = Task {
+        for_each: Some("[1, 2]".to_owned()),
+        ..task("a", "pure")
+    };
+    let run = bench.create(vec![each, task("b", "pure")]).await;
+    let late = bench
+        .until(|mail| matches!(mail, Mail::Done(done) if done.node == B && done.work == Work::Prepare))
+        .await;
+    bench.shard.event(run, marked(B, &json!(null)), None);
+    bench.until_finished(run).await;
+    let again = Event::Retry {
+        what: Retry::From(0),
+        start_at: crate::clock::now(),
+    };
+    assert!(
+        !bench.live(run).inflight.is_empty(),
+        "the answer for b has not been taken"
+    );
+    bench.shard.event(run, again, None);
+    assert!(bench.live(run).inflight.is_empty());
+    bench.shard.take(late);
+    let (commit, after) = draft::take(bench.live(run));
+    assert!(!after.finished && commit.renewed == [A], "{:?}", commit.renewed);
+    let results: Vec<NodeId> = commit.results.iter().map(|(node, _)| *node).collect();
+    assert_eq!(results, [B], "those of the items are gone");
+    let rows: Vec<NodeId> = commit.tasks.iter().map(|row| row.node).collect();
+    assert_eq!(rows, [A, B]);
 }
