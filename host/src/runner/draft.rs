@@ -181,7 +181,9 @@ pub(crate) fn take(live: &mut Live) -> (Commit, After) {
     let draft = std::mem::take(&mut live.draft);
     let mut after = draft.after;
     after.sends.clone_from(&draft.sends);
-    let started = draft.facts.iter().find(|record| record.fact == Fact::Started);
+    // Lateness is about the first start.
+    let is_first = |record: &&Record| record.fact == Fact::Started && live.run.started_at() == Some(record.at);
+    let started = draft.facts.iter().find(is_first);
     after.late_by = started.map(|record| {
         let expected = live.head.new.expected_start;
         Duration::from_millis(record.at.since_ms(expected))

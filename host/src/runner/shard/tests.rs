@@ -2,7 +2,7 @@
 
 mod bench;
 
-use grepx_engine::{Due, Event, FlowRunId, Json, NodeId, Retry, Task, TriggerRule};
+use grepx_engine::{Due, Event, Fact, FlowRunId, Json, NodeId, Retry, Task, TriggerRule};
 use serde_json::json;
 
 use super::super::draft;
@@ -194,4 +194,26 @@ async fn a_run_that_ends_and_goes_on_within_one_commit_leaves_nothing_of_before(
     assert_eq!(results, [B], "those of the items are gone");
     let rows: Vec<NodeId> = commit.tasks.iter().map(|row| row.node).collect();
     assert_eq!(rows, [A, B]);
+}
+
+#[tokio::test]
+async fn only_the_first_start_may_be_late() {
+    let mut bench = Bench::new().await;
+    let run = bench.create(vec![task("a", "fails")]).await;
+    bench.until_finished(run).await;
+    let (_, after) = draft::take(bench.live(run));
+    assert!(after.late_by.is_some());
+    let again = Event::Retry {
+        what: Retry::Failed,
+        start_at: crate::clock::now(),
+    };
+    bench.shard.event(run, again, None);
+    let began = bench.live(run).run.started_at().expect("it has started");
+    while crate::clock::now() == began {
+        tokio::task::yield_now().await;
+    }
+    bench.until_finished(run).await;
+    let (commit, after) = draft::take(bench.live(run));
+    assert!(commit.facts.iter().any(|record| record.fact == Fact::Started));
+    assert_eq!(after.late_by, None, "it goes on");
 }
