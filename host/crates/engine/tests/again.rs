@@ -140,6 +140,23 @@ fn from_what_failed_only_that_and_what_waited_for_it_begins_anew() {
     assert_eq!(names(&run), ["Completed", "Pending", "Pending", "Completed"]);
     assert_eq!((run.starts(), run.ended_at()), (1, None));
 
+    let mut early = run.clone();
+    for event in [
+        Event::Admitted,
+        Event::Prepared {
+            node: NodeId::task(B),
+            renewals: early.renewals(),
+            prepared: prepared(&early, NodeId::task(B)),
+        },
+    ] {
+        early.apply(&event, now()).expect("it is its turn");
+    }
+    assert_eq!(
+        names(&early)[B as usize],
+        "Running",
+        "its first try since it began anew"
+    );
+
     let begun = drive(&mut run, &[], now());
     assert_eq!(
         begun,
