@@ -76,8 +76,10 @@ impl Hands {
                 }
                 None => self.admit_freely(live),
             },
-            Due::Call { node, .. } if !self.is_pure(live, *node) => {
-                if !live.inflight.contains_key(&(*node, Work::Call)) {
+            Due::Call { node, attempt, step } if !self.is_pure(live, *node) => {
+                if live.allowed.get(node) == Some(&(*attempt, *step)) {
+                    self.perform(live, due);
+                } else if !live.inflight.contains_key(&(*node, Work::Call)) {
                     live.draft.perform(due.clone());
                 }
             }
@@ -101,9 +103,18 @@ impl Hands {
         if live.holds.remove(&node).is_some() {
             live.draft.touch(node);
         }
+        live.allowed.remove(&node);
         if let Err(rejected) = apply(self, live, event, crate::clock::now()) {
             tracing::debug!(run = %live.id(), %rejected, "an answer came too late");
         }
+    }
+
+    /// Does what has waited for its commit.
+    pub(crate) fn committed(&self, live: &mut Live, due: &Due) {
+        if let Due::Call { node, attempt, step } = due {
+            live.allowed.insert(*node, (*attempt, *step));
+        }
+        self.perform(live, due);
     }
 
     /// Does a piece of work in the background; its answer comes as mail.

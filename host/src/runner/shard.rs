@@ -129,7 +129,7 @@ impl Shard {
             Mail::Committed { run, perform } => {
                 if let Some(live) = self.live.get_mut(&run) {
                     for due in perform {
-                        self.hands.perform(live, &due);
+                        self.hands.committed(live, &due);
                     }
                 }
             }

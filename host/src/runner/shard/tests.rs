@@ -2,6 +2,8 @@
 
 mod bench;
 
+use std::sync::atomic::Ordering;
+
 use grepx_engine::{Due, Event, Fact, FlowRunId, Json, NodeId, Retry, Task, TriggerRule};
 use serde_json::json;
 
@@ -216,4 +218,37 @@ async fn only_the_first_start_may_be_late() {
     let (commit, after) = draft::take(bench.live(run));
     assert!(commit.facts.iter().any(|record| record.fact == Fact::Started));
     assert_eq!(after.late_by, None, "it goes on");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_its_plugin_is_tried_again_without_a_commit() {
+    let mut bench = Bench::new().await;
+    bench.kinds.missing.store(true, Ordering::Relaxed);
+    let run = bench.create(vec![task("a", "effect")]).await;
+    while bench.live(run).run.call(A).is_none() {
+        let mail = bench.next().await;
+        bench.shard.take(mail);
+    }
+    let perform = vec![Due::Call {
+        node: A,
+        attempt: 1,
+        step: 0,
+    }];
+    bench.shard.take(Mail::Committed { run, perform });
+    while bench.live(run).holds.is_empty() {
+        let mail = bench.next().await;
+        bench.shard.take(mail);
+    }
+    drop(draft::take(bench.live(run)));
+    bench.shard.look(false);
+    assert!(bench.live(run).draft.is_empty(), "nothing has changed");
+    assert!(bench.live(run).inflight.contains_key(&(A, Work::Call)));
+    bench.kinds.missing.store(false, Ordering::Relaxed);
+    while bench.live(run).inflight.contains_key(&(A, Work::Call)) {
+        let mail = bench.next().await;
+        bench.shard.take(mail);
+    }
+    bench.shard.look(false);
+    bench.until_finished(run).await;
+    assert!(bench.live(run).allowed.is_empty());
 }
