@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use grepx_engine::{FlowRunId, NodeId};
-use rusqlite::{Connection, Row};
+use grepx_engine::{FlowRunId, NodeId, TaskRunId};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
 use super::FILE_NAME;
+use super::rows::blob;
 
 #[derive(Debug, Clone)]
 pub struct Eyes(Arc<Mutex<Connection>>);
@@ -25,6 +26,16 @@ impl Eyes {
         let mut select = connection.prepare_cached(sql).expect("a statement");
         let rows = select.query_map([], row).expect("the database can be read");
         rows.collect::<Result<_, _>>().expect("rows")
+    }
+
+    /// The attempt of a task run that has begun last, as far as it is kept.
+    pub fn attempt(&self, task_run: TaskRunId) -> u32 {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut select = connection
+            .prepare_cached("SELECT attempt FROM task_runs WHERE id = ?")
+            .expect("a statement");
+        let found = select.query_row([blob(&task_run.0)], |row| row.get(0)).optional();
+        found.expect("the database can be read").unwrap_or(0)
     }
 
     fn runs(&self, sql: &str) -> Vec<FlowRunId> {

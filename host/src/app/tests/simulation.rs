@@ -11,6 +11,7 @@
 //! (`tests/faults`, `store/tests/power_loss.rs`).
 
 mod clients;
+mod echoes;
 mod flows;
 mod judge;
 mod ledger;

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use grepx_engine::{Fact, FlowRunId, NodeId, Outcome, Record, Timestamp};
+use grepx_engine::{Fact, FlowRunId, Json, NodeId, Outcome, Record, Timestamp};
+use serde_json::Value;
 
 use crate::definitions::{CatchUp, Overlap};
 use crate::runner;
@@ -170,15 +171,58 @@ fn instants(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
     }
 }
 
-/// One flow run for each command that starts one.
+/// One flow run for each command that starts one, and an attempt is told of its own.
 fn children(left: &Left, wrong: &mut Vec<String>) {
-    let mut children: BTreeMap<(FlowRunId, NodeId, u32), u32> = BTreeMap::new();
-    for parent in left.runs.iter().filter_map(|one| one.run.parent.as_ref()) {
-        *children.entry((parent.run, parent.node, parent.attempt)).or_default() += 1;
+    let mut started: BTreeMap<(FlowRunId, NodeId, u32), Vec<String>> = BTreeMap::new();
+    for one in &left.runs {
+        if let Some(parent) = &one.run.parent {
+            let command = (parent.run, parent.node, parent.attempt);
+            started.entry(command).or_default().push(one.run.id.to_string());
+        }
     }
-    for (command, times) in children.into_iter().filter(|(_, times)| *times > 1) {
-        wrong.push(format!("{command:?} has started {times} flow runs"));
+    for (command, children) in started.iter().filter(|(_, children)| children.len() > 1) {
+        wrong.push(format!("{command:?} has started {children:?}"));
     }
+    for (run, log) in &left.logs {
+        for (node, (attempt, result)) in results(log) {
+            let result = result.to_value();
+            let Some(told) = result.get("child").and_then(Value::as_str) else {
+                continue;
+            };
+            let own = started.get(&(*run, node, attempt));
+            if !own.is_some_and(|own| own.iter().any(|child| child == told)) {
+                wrong.push(format!(
+                    "{run} {node}: attempt {attempt} was told of {told}, its own is {own:?}"
+                ));
+            }
+        }
+    }
+}
+
+/// By node the attempt that it has completed with, and its result. Only the last one is kept.
+fn results(log: &[Record]) -> BTreeMap<NodeId, (u32, &Json)> {
+    let mut last = BTreeMap::new();
+    for record in log {
+        match &record.fact {
+            Fact::Succeeded {
+                node,
+                attempt,
+                result: Some(result),
+                ..
+            } => {
+                last.insert(*node, (*attempt, result));
+            }
+            Fact::MarkedDone { node, .. } => {
+                last.remove(node);
+            }
+            Fact::Renewed { nodes } => {
+                let stays = |node: &NodeId| !nodes.contains(node) && !nodes.contains(&NodeId::task(node.task));
+                last.retain(|node, _| stays(node));
+            }
+            _ => {}
+        }
+    }
+    last
 }
 
 /// An attempt ends by an answer to itself, and by one that was given.
@@ -189,18 +233,10 @@ fn own_results(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
         let Some(flow) = catalog.flows.get(&one.run.flow_name) else {
             continue;
         };
-        for record in left.logs.get(&one.run.id).into_iter().flatten() {
-            let Fact::Succeeded {
-                node,
-                attempt,
-                result: Some(result),
-                ..
-            } = &record.fact
-            else {
-                continue;
-            };
+        let log = left.logs.get(&one.run.id).map(Vec::as_slice).unwrap_or_default();
+        for (node, (attempt, result)) in results(log) {
             let kind = &flow.definition.task(node.task).kind;
-            let key = node.run_id(one.run.id).attempt_key(*attempt).to_string();
+            let key = node.run_id(one.run.id).attempt_key(attempt).to_string();
             if kind != "list" && result.to_value()["id"] != key.as_str() {
                 wrong.push(format!(
                     "{} {node}: attempt {attempt} took {}",

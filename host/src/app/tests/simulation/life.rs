@@ -24,7 +24,7 @@ use super::flows::{CONNECTION, Limits};
 use super::ledger::Ledger;
 use super::luck::Luck;
 use super::outside::Shared;
-use super::{clients, judge, script};
+use super::{clients, echoes, judge, script};
 
 /// Notices of the broker that wait for the runner.
 const NOTICES: usize = 64;
@@ -137,7 +137,7 @@ async fn start(sim: Sim) -> Host {
     let (pools, deployments) = (definitions::limits(&catalog), definitions::deployment_limits(&catalog));
     let synced = opened.store.sync_limits(pools, deployments).await;
     synced.expect("the limits are kept");
-    let (notices, heard) = mpsc::channel(NOTICES);
+    let (notices, said) = mpsc::channel(NOTICES);
     let settings = ConnectionSettings {
         sweep: Duration::from_secs(5),
         resend_revoke: Duration::from_secs(4),
@@ -147,9 +147,13 @@ async fn start(sim: Sim) -> Host {
     };
     let (broker, push) = Broker::simulated(settings, Arc::new(sim.outside.clone()), notices);
     sim.outside.lock().push = Some(push);
+    let eyes = Eyes::open(&sim.dir);
     let runner = runner::start(runner::Parts {
         store: opened.store.clone(),
-        kinds: TaskKinds::Script(Arc::new(script::Kinds(sim.outside.clone()))),
+        kinds: TaskKinds::Script(Arc::new(script::Kinds {
+            outside: sim.outside.clone(),
+            eyes: eyes.clone(),
+        })),
         broker: broker.clone(),
         settings: runner::Settings {
             shards: 2,
@@ -157,7 +161,7 @@ async fn start(sim: Sim) -> Host {
         },
         catalog: sim.catalog.clone(),
         admissions: opened.admissions,
-        notices: heard,
+        notices: echoes::between(&sim.outside, said),
     })
     .await
     .expect("the live flow runs are read back");
@@ -171,7 +175,7 @@ async fn start(sim: Sim) -> Host {
     scheduler.sync().await;
     sim.ledger.in_force(crate::clock::now());
     Host {
-        eyes: Eyes::open(&sim.dir),
+        eyes,
         store: opened.store,
         runner,
         scheduler,
