@@ -47,14 +47,30 @@ impl Eyes {
         self.runs("SELECT id FROM flow_runs WHERE terminal = 0 AND planned = 0 ORDER BY id")
     }
 
+    pub fn ended(&self) -> Vec<FlowRunId> {
+        self.runs("SELECT id FROM flow_runs WHERE terminal = 1 AND planned = 0 ORDER BY id")
+    }
+
     pub fn paused(&self) -> Vec<FlowRunId> {
         self.runs("SELECT id FROM flow_runs WHERE state_type = 'PAUSED' ORDER BY id")
     }
 
     /// Approvals that wait.
     pub fn waiting(&self) -> Vec<(FlowRunId, NodeId)> {
-        let sql = "SELECT run_id, task, item FROM task_runs WHERE kind = 'ask' AND state_type = 'RUNNING' \
-                   ORDER BY run_id, task, item";
+        self.nodes(
+            "SELECT run_id, task, item FROM task_runs WHERE kind = 'ask' AND state_type = 'RUNNING' \
+             ORDER BY run_id, task, item",
+        )
+    }
+
+    /// Task runs that somebody may want to be done.
+    pub fn task_runs(&self) -> Vec<(FlowRunId, NodeId)> {
+        self.nodes(
+            "SELECT run_id, task, item FROM task_runs WHERE state_type <> 'COMPLETED' ORDER BY run_id, task, item",
+        )
+    }
+
+    fn nodes(&self, sql: &str) -> Vec<(FlowRunId, NodeId)> {
         self.all(sql, |row| {
             let (task, item): (u32, i64) = (row.get(1)?, row.get(2)?);
             let node = NodeId {
@@ -63,6 +79,21 @@ impl Eyes {
             };
             Ok((FlowRunId(Uuid::from_bytes(row.get(0)?)), node))
         })
+    }
+
+    /// Rows of task runs that are not there, or have no result.
+    pub fn orphans(&self) -> Vec<String> {
+        self.all(
+            "SELECT 'the result of ' || hex(run_id) || ' #' || task || ' ' || item FROM results r \
+             WHERE NOT EXISTS (SELECT 1 FROM task_runs t WHERE (t.run_id, t.task, t.item) = (r.run_id, r.task, r.item) \
+                 AND t.state_type = 'COMPLETED') \
+             UNION ALL SELECT 'a state of ' || hex(run_id) || ' #' || task || ' ' || item FROM states s \
+             WHERE task >= 0 AND NOT EXISTS (SELECT 1 FROM task_runs t \
+                 WHERE (t.run_id, t.task, t.item) = (s.run_id, s.task, s.item)) \
+             UNION ALL SELECT 'a tag of ' || hex(run_id) || ' #' || task || ' ' || item FROM task_run_tags g \
+             WHERE NOT EXISTS (SELECT 1 FROM task_runs t WHERE (t.run_id, t.task, t.item) = (g.run_id, g.task, g.item))",
+            |row| row.get(0),
+        )
     }
 
     /// What is left to do, for people; nothing when all is done.

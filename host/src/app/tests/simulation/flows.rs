@@ -16,6 +16,8 @@ use super::luck::Luck;
 pub(super) const CONNECTION: &str = "celery";
 /// What children run: it has no limits, so that no parent waits for itself.
 pub(super) const LEAF: &str = "leaf";
+/// The input that is the result of an upstream, if there is one.
+pub(super) const ABOVE: &str = "above";
 /// Schedules end so long after the beginning.
 pub(super) const SCHEDULES_MS: i64 = 25_000;
 
@@ -178,6 +180,12 @@ fn tasks(luck: &mut Luck) -> Vec<Task> {
         {
             task.for_each = Some(format!("results.{}", tasks[*list as usize].name));
             task.inputs.push(("item".to_owned(), "item".to_owned()));
+        }
+        if let Some(above) = luck.one_of(&task.upstreams).copied()
+            && luck.percent(50)
+        {
+            let above = format!("results.{} | default(none)", tasks[above as usize].name);
+            task.inputs.push((ABOVE.to_owned(), above));
         }
         tasks.push(task);
     }

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use grepx_engine::{Fact, FlowRunId, Json, NodeId, Outcome, Record, Timestamp};
+use grepx_engine::{Fact, FlowRunId, NodeId, Outcome, Record, Timestamp};
 use serde_json::Value;
 
 use crate::definitions::{CatchUp, Overlap};
 use crate::runner;
-use crate::store::{FlowRun, FlowRunFilter, FlowRunSort, Moment, Page, Store};
+use crate::store::{FlowRun, FlowRunFilter, FlowRunSort, Moment, Page};
 
 use super::flows::Limits;
-use super::life::Sim;
+use super::histories;
+use super::life::{Host, Sim};
 
 /// Flow runs of one simulation, far more than it makes.
 const RUNS_MAX: u32 = 10_000;
@@ -56,7 +57,7 @@ struct Left {
 }
 
 /// When all is done.
-pub(super) async fn judge(sim: &Sim, store: &Store) {
+pub(super) async fn judge(sim: &Sim, Host { store, eyes, .. }: &Host) {
     let filter = FlowRunFilter::default();
     let runs = store.flow_runs(filter, FlowRunSort::IdDesc, Page::first(RUNS_MAX));
     let mut left = Left {
@@ -72,6 +73,8 @@ pub(super) async fn judge(sim: &Sim, store: &Store) {
     instants(sim, &left, &mut wrong);
     children(&left, &mut wrong);
     own_results(sim, &left, &mut wrong);
+    by_themselves(sim, &left, &mut wrong);
+    wrong.extend(eyes.orphans().into_iter().map(|what| format!("{what} is left over")));
     let slots = store.slot_runs().await.expect("the store can be read");
     wrong.extend(slots.keys().map(|run| format!("{run} has a slot when all is done")));
     let verified = runner::verify(store).await.expect("the store can be verified");
@@ -121,6 +124,20 @@ fn kept(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
     for (runs, what, like) in promised {
         let forgotten = runs.iter().filter(|run| !has(run, like));
         wrong.extend(forgotten.map(|run| format!("{run} was {what}, and its log does not say so")));
+    }
+    for run in &entries.retried {
+        let asked = entries.retried.iter().filter(|one| *one == run).count();
+        let reopened = count(left, run, |fact| matches!(fact, Fact::Reopened { .. }));
+        if reopened < asked {
+            wrong.push(format!("{run} was to go on {asked} times, and did {reopened} times"));
+        }
+    }
+    for (run, node) in &entries.marked {
+        let log = left.logs.get(run).into_iter().flatten();
+        let is_mark = |record: &&Record| matches!(&record.fact, Fact::MarkedDone { node: of, .. } if of == node);
+        if log.filter(is_mark).count() == 0 {
+            wrong.push(format!("{run} {node} was marked as done, and its log does not say so"));
+        }
     }
     let signalled = |run: &FlowRunId, node: &NodeId| {
         let log = left.logs.get(run).into_iter().flatten();
@@ -184,9 +201,9 @@ fn children(left: &Left, wrong: &mut Vec<String>) {
         wrong.push(format!("{command:?} has started {children:?}"));
     }
     for (run, log) in &left.logs {
-        for (node, (attempt, result)) in results(log) {
+        for (node, (attempt, result)) in histories::results(log) {
             let result = result.to_value();
-            let Some(told) = result.get("child").and_then(Value::as_str) else {
+            let (Some(attempt), Some(told)) = (attempt, result.get("child").and_then(Value::as_str)) else {
                 continue;
             };
             let own = started.get(&(*run, node, attempt));
@@ -199,30 +216,16 @@ fn children(left: &Left, wrong: &mut Vec<String>) {
     }
 }
 
-/// By node the attempt that it has completed with, and its result. Only the last one is kept.
-fn results(log: &[Record]) -> BTreeMap<NodeId, (u32, &Json)> {
-    let mut last = BTreeMap::new();
-    for record in log {
-        match &record.fact {
-            Fact::Succeeded {
-                node,
-                attempt,
-                result: Some(result),
-                ..
-            } => {
-                last.insert(*node, (*attempt, result));
-            }
-            Fact::MarkedDone { node, .. } => {
-                last.remove(node);
-            }
-            Fact::Renewed { nodes } => {
-                let stays = |node: &NodeId| !nodes.contains(node) && !nodes.contains(&NodeId::task(node.task));
-                last.retain(|node, _| stays(node));
-            }
-            _ => {}
+/// Each log alone.
+fn by_themselves(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
+    let catalog = sim.catalog.load();
+    for one in &left.runs {
+        let log = left.logs.get(&one.run.id).map(Vec::as_slice).unwrap_or_default();
+        histories::attempts(one.run.id, log, wrong);
+        if let Some(flow) = catalog.flows.get(&one.run.flow_name) {
+            histories::inputs(one.run.id, &flow.definition, log, wrong);
         }
     }
-    last
 }
 
 /// An attempt ends by an answer to itself, and by one that was given.
@@ -234,7 +237,8 @@ fn own_results(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
             continue;
         };
         let log = left.logs.get(&one.run.id).map(Vec::as_slice).unwrap_or_default();
-        for (node, (attempt, result)) in results(log) {
+        for (node, (attempt, result)) in histories::results(log) {
+            let Some(attempt) = attempt else { continue };
             let kind = &flow.definition.task(node.task).kind;
             let key = node.run_id(one.run.id).attempt_key(attempt).to_string();
             if kind != "list" && result.to_value()["id"] != key.as_str() {

@@ -111,7 +111,7 @@ async fn work(sim: &Sim, luck: &mut Luck, end: End, ms: u64) {
         sim.outside.lock().heal();
         clients::finish(sim, &host).await;
         let _ = task::spawn("stop", stop(host.clone())).await;
-        return judge::judge(sim, &host.store).await;
+        return judge::judge(sim, &host).await;
     }
     clients::chaos(sim, &host, luck, ms).await;
     if end == End::Stopped {
