@@ -115,6 +115,8 @@ pub struct Moment {
     pub held: BTreeMap<String, u32>,
     /// Flow runs that have ended and hold or want a slot.
     pub leaked: u32,
+    /// Task runs with a tag that have begun and have not ended, between their attempts too.
+    pub tagged: u32,
 }
 
 impl Moment {
@@ -128,7 +130,12 @@ impl Moment {
         let held = held.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let mut leaked =
             sql.prepare_cached("SELECT count(*) FROM slots JOIN flow_runs ON id = run_id WHERE terminal = 1")?;
+        let mut tagged = sql.prepare_cached(
+            "SELECT count(*) FROM task_runs WHERE attempt > 0 AND tags <> '[]' \
+             AND (state_type IN ('RUNNING', 'CANCELLING') OR state_name = 'AwaitingRetry')",
+        )?;
         Ok(Self {
+            tagged: tagged.query_row([], |row| row.get(0))?,
             busy: busy.collect::<Result<_, _>>()?,
             held: held.collect::<Result<_, _>>()?,
             leaked: leaked.query_row([], |row| row.get(0))?,

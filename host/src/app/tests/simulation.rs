@@ -64,9 +64,10 @@ fn simulate(seed: u64, first: Option<Point>) -> Course {
     let folder = folder();
     let mut luck = Luck::new(seed);
     let catalog = flows::catalog(&mut luck.fork(), BEGIN);
+    let tagged = u32::try_from(luck.between(1, 3)).expect("few");
     let sim = Sim {
         outside: Shared::new(luck.next(), BEGIN),
-        limits: Arc::new(Limits::of(&catalog)),
+        limits: Arc::new(Limits::of(&catalog, tagged)),
         catalog: Arc::new(ArcSwap::from_pointee(catalog)),
         schedules_end: Timestamp(BEGIN.0 + SCHEDULES_MS + 5_000),
         dir: folder.path().to_owned(),

@@ -18,6 +18,8 @@ pub(super) const CONNECTION: &str = "celery";
 pub(super) const LEAF: &str = "leaf";
 /// The input that is the result of an upstream, if there is one.
 pub(super) const ABOVE: &str = "above";
+/// The tag that is limited. Tasks of `LEAF` have none, so that no parent waits for itself.
+pub(super) const TAG: &str = "db";
 /// Schedules end so long after the beginning.
 pub(super) const SCHEDULES_MS: i64 = 25_000;
 
@@ -166,6 +168,9 @@ fn tasks(luck: &mut Luck) -> Vec<Task> {
     for number in 0..count {
         let kind = *luck.one_of(&KINDS).expect("some");
         let mut task = task(luck, number, kind);
+        if luck.percent(30) {
+            task.tags.push(TAG.to_owned());
+        }
         for above in 0..number {
             if luck.percent(45) {
                 task.upstreams.push(above);
@@ -228,11 +233,16 @@ pub(super) struct Limits {
     pub(super) pools: BTreeMap<String, u32>,
     pub(super) queues: BTreeMap<(String, String), u32>,
     pub(super) deployments: BTreeMap<String, u32>,
+    /// Task runs with [`TAG`].
+    pub(super) tagged: u32,
 }
 
 impl Limits {
-    pub(super) fn of(catalog: &Catalog) -> Self {
-        let mut limits = Self::default();
+    pub(super) fn of(catalog: &Catalog, tagged: u32) -> Self {
+        let mut limits = Self {
+            tagged,
+            ..Self::default()
+        };
         for pool in catalog.pools.values() {
             limits
                 .pools

@@ -9,7 +9,7 @@ use crate::definitions::{CatchUp, Overlap};
 use crate::runner;
 use crate::store::{FlowRun, FlowRunFilter, FlowRunSort, Moment, Page};
 
-use super::flows::Limits;
+use super::flows::{Limits, TAG};
 use super::histories;
 use super::life::{Host, Sim};
 
@@ -30,6 +30,10 @@ pub(super) fn of_this_moment(now: &Moment, limits: &Limits) -> Vec<String> {
     exceeded(&mut wrong, "work queue", &queues, &limits.queues);
     exceeded(&mut wrong, "deployment", &deployments, &limits.deployments);
     exceeded(&mut wrong, "slots of", &now.held, &limits.pools);
+    if now.tagged > limits.tagged {
+        let most = limits.tagged;
+        wrong.push(format!("{} task runs with the tag at once, {most} may be", now.tagged));
+    }
     if now.leaked > 0 {
         wrong.push(format!("{} flow runs have ended and hold or want a slot", now.leaked));
     }
@@ -57,7 +61,8 @@ struct Left {
 }
 
 /// When all is done.
-pub(super) async fn judge(sim: &Sim, Host { store, eyes, .. }: &Host) {
+pub(super) async fn judge(sim: &Sim, host: &Host) {
+    let (store, eyes) = (&host.store, &host.eyes);
     let filter = FlowRunFilter::default();
     let runs = store.flow_runs(filter, FlowRunSort::IdDesc, Page::first(RUNS_MAX));
     let mut left = Left {
@@ -75,6 +80,12 @@ pub(super) async fn judge(sim: &Sim, Host { store, eyes, .. }: &Host) {
     own_results(sim, &left, &mut wrong);
     by_themselves(sim, &left, &mut wrong);
     wrong.extend(eyes.orphans().into_iter().map(|what| format!("{what} is left over")));
+    let holders = host.runner.tag_holders(TAG);
+    wrong.extend(
+        holders
+            .iter()
+            .map(|holder| format!("{holder} holds a slot of the tag when all is done")),
+    );
     let slots = store.slot_runs().await.expect("the store can be read");
     wrong.extend(slots.keys().map(|run| format!("{run} has a slot when all is done")));
     let verified = runner::verify(store).await.expect("the store can be verified");

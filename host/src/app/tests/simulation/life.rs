@@ -17,10 +17,10 @@ use crate::definitions::Catalog;
 use crate::failpoint::{Point, machine};
 use crate::runner::{self, Kinds as TaskKinds, Runner};
 use crate::scheduler::{self, Scheduler};
-use crate::store::{self, Eyes, InLine, Moment, Store};
+use crate::store::{self, ConcurrencyLimit, Eyes, InLine, Moment, Store, TAG_PREFIX};
 use crate::task;
 
-use super::flows::{CONNECTION, Limits};
+use super::flows::{CONNECTION, Limits, TAG};
 use super::ledger::Ledger;
 use super::luck::Luck;
 use super::outside::Shared;
@@ -137,6 +137,7 @@ async fn start(sim: Sim) -> Host {
     let (pools, deployments) = (definitions::limits(&catalog), definitions::deployment_limits(&catalog));
     let synced = opened.store.sync_limits(pools, deployments).await;
     synced.expect("the limits are kept");
+    limit_tag(&opened.store, sim.limits.tagged).await;
     let (notices, said) = mpsc::channel(NOTICES);
     let settings = ConnectionSettings {
         sweep: Duration::from_secs(5),
@@ -181,6 +182,30 @@ async fn start(sim: Sim) -> Host {
         scheduler,
         broker,
     }
+}
+
+/// The first life makes the limit, if it gets there.
+async fn limit_tag(store: &Store, slots: u32) {
+    let name = format!("{TAG_PREFIX}{TAG}");
+    let known = store
+        .concurrency_limits(crate::clock::now())
+        .await
+        .expect("they are read");
+    if known.iter().any(|limit| limit.name == name) {
+        return;
+    }
+    let now = crate::clock::now();
+    let made = store.create_limit(ConcurrencyLimit {
+        id: crate::names::new_id(),
+        name,
+        slots,
+        active: true,
+        decay_per_second: 0.0,
+        taken: 0.0,
+        created_at: now,
+        updated_at: now,
+    });
+    made.await.expect("the limit is kept");
 }
 
 async fn stop(host: Host) {
