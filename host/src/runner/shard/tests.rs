@@ -4,12 +4,13 @@ mod bench;
 
 use std::sync::atomic::Ordering;
 
-use grepx_engine::{Due, Event, Fact, FlowRunId, Json, NodeId, Retry, Task, TriggerRule};
+use grepx_engine::{Due, Event, Fact, FlowRunId, Json, NodeId, Record, Retry, Task, TriggerRule};
 use serde_json::json;
 
 use super::super::draft;
-use super::super::live::Work;
+use super::super::live::{Live, Work};
 use super::super::mail::Mail;
+use crate::store::Commit;
 use bench::{Bench, task};
 
 const A: NodeId = NodeId::task(0);
@@ -167,7 +168,7 @@ async fn what_has_ended_is_held_by_nothing() {
 }
 
 #[tokio::test]
-async fn a_run_that_ends_and_goes_on_within_one_commit_leaves_nothing_of_before() {
+async fn a_run_that_goes_on_begins_with_nothing_under_way() {
     let mut bench = Bench::new().await;
     let each = Task {
         for_each: Some("[1, 2]".to_owned()),
@@ -190,12 +191,39 @@ async fn a_run_that_ends_and_goes_on_within_one_commit_leaves_nothing_of_before(
     bench.shard.event(run, again, None);
     assert!(bench.live(run).inflight.is_empty());
     bench.shard.take(late);
-    let (commit, after) = draft::take(bench.live(run));
-    assert!(!after.finished && commit.renewed == [A], "{:?}", commit.renewed);
+    assert_eq!(
+        bench.live(run).run.node_state(B).map(|state| state.name),
+        Some("Completed")
+    );
+    assert_eq!(bench.live(run).run.items(0), None, "it is to be mapped again");
+}
+
+#[tokio::test]
+async fn results_of_what_begins_anew_are_not_kept() {
+    let mut bench = Bench::new().await;
+    let run = bench.create(vec![task("a", "pure"), task("b", "pure")]).await;
+    let live = bench.live(run);
+    drop(live.take_commits());
+    let succeeded = |node| Fact::Succeeded {
+        node,
+        attempt: 1,
+        bytes: 4,
+        result: Some(Json::null()),
+        build: None,
+    };
+    let facts = [
+        succeeded(NodeId::item(0, 0)),
+        succeeded(A),
+        succeeded(B),
+        Fact::Renewed { nodes: vec![A] },
+    ];
+    for (seq, fact) in (0..).zip(facts) {
+        let at = crate::clock::now();
+        live.draft.record(&live.run, &Record { seq, at, fact });
+    }
+    let (commit, _) = draft::take(live);
     let results: Vec<NodeId> = commit.results.iter().map(|(node, _)| *node).collect();
-    assert_eq!(results, [B], "those of the items are gone");
-    let rows: Vec<NodeId> = commit.tasks.iter().map(|row| row.node).collect();
-    assert_eq!(rows, [A, B]);
+    assert_eq!(results, [B], "items go with their task");
 }
 
 #[tokio::test]
@@ -203,8 +231,7 @@ async fn only_the_first_start_may_be_late() {
     let mut bench = Bench::new().await;
     let run = bench.create(vec![task("a", "fails")]).await;
     bench.until_finished(run).await;
-    let (_, after) = draft::take(bench.live(run));
-    assert!(after.late_by.is_some());
+    assert_eq!(starts(bench.live(run)), [true]);
     let again = Event::Retry {
         what: Retry::Failed,
         start_at: crate::clock::now(),
@@ -215,9 +242,14 @@ async fn only_the_first_start_may_be_late() {
         tokio::task::yield_now().await;
     }
     bench.until_finished(run).await;
-    let (commit, after) = draft::take(bench.live(run));
-    assert!(commit.facts.iter().any(|record| record.fact == Fact::Started));
-    assert_eq!(after.late_by, None, "it goes on");
+    assert_eq!(starts(bench.live(run)), [false], "it goes on");
+}
+
+/// Of the commits with a start, whether they count as late or in time.
+fn starts(live: &mut Live) -> Vec<bool> {
+    let starts = |commit: &Commit| commit.facts.iter().any(|record| record.fact == Fact::Started);
+    let commits = live.take_commits().into_iter().filter(|(commit, _)| starts(commit));
+    commits.map(|(_, after)| after.late_by.is_some()).collect()
 }
 
 #[tokio::test]
@@ -239,9 +271,9 @@ async fn a_call_that_waits_for_its_plugin_is_tried_again_without_a_commit() {
         let mail = bench.next().await;
         bench.shard.take(mail);
     }
-    drop(draft::take(bench.live(run)));
+    drop(bench.live(run).take_commits());
     bench.shard.look(false);
-    assert!(bench.live(run).draft.is_empty(), "nothing has changed");
+    assert!(bench.live(run).is_submitted(), "nothing has changed");
     assert!(bench.live(run).inflight.contains_key(&(A, Work::Call)));
     bench.kinds.missing.store(false, Ordering::Relaxed);
     while bench.live(run).inflight.contains_key(&(A, Work::Call)) {
