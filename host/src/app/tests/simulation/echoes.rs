@@ -12,6 +12,7 @@ use super::outside::{Outside, Shared};
 const NOTICES: usize = 64;
 /// How late a value comes again at most, milliseconds.
 const LATE_MS_MAX: u64 = 30_000;
+const SOON_MS_MAX: u64 = 3_000;
 
 /// What was said and will be said again.
 #[derive(Default)]
@@ -50,7 +51,7 @@ async fn pass(
             said = said.recv() => {
                 let Some(notice) = said else { return };
                 let mut outside = outside.lock();
-                if matches!(notice, Notice::Value { .. }) && outside.bad_luck(15) {
+                if matches!(notice, Notice::Value { .. }) && outside.bad_luck(40) {
                     outside.echo(notice.clone());
                 }
                 notice
@@ -64,7 +65,13 @@ async fn pass(
 
 impl Outside {
     fn echo(&mut self, notice: Notice) {
-        let late = self.luck.below(LATE_MS_MAX);
+        // Often soon, when the next attempt has just begun.
+        let most = if self.luck.percent(60) {
+            SOON_MS_MAX
+        } else {
+            LATE_MS_MAX
+        };
+        let late = self.luck.below(most);
         self.after(late, move |outside| outside.echoes.arrive(notice));
     }
 }

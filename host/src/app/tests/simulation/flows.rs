@@ -34,11 +34,16 @@ pub(super) fn catalog(luck: &mut Luck, begin: Timestamp) -> Catalog {
     for number in 0..luck.between(1, 3) {
         let name = format!("flow-{number}");
         let timeout = luck.percent(10).then(|| luck.between(3_000, 20_000));
-        let tasks = tasks(luck);
         let pool = *luck.one_of(&["open", "narrow", "narrow"]).expect("some");
+        // Not with a limit of flow runs: a run that resumes has its slots of tags and waits for one of
+        // its pool, which may be held by a run that waits for the tag.
+        let tagged = pool == "open" && luck.percent(70);
+        let tasks = tasks(luck, if tagged { 50 } else { 0 });
         let queue = *luck.one_of(&["default", "first"]).expect("some");
         let mut deployment = deployment(flow(&name, tasks, timeout), pool, queue);
-        limit(luck, &mut deployment);
+        if !tagged {
+            limit(luck, &mut deployment);
+        }
         schedule(luck, &mut deployment, begin);
         catalog.deployments.push(Arc::new(deployment));
     }
@@ -159,7 +164,7 @@ fn schedule(luck: &mut Luck, deployment: &mut Deployment, begin: Timestamp) {
     };
 }
 
-fn tasks(luck: &mut Luck) -> Vec<Task> {
+fn tasks(luck: &mut Luck, tagged: u64) -> Vec<Task> {
     const KINDS: [&str; 12] = [
         "pure", "pure", "effect", "work", "work", "work", "work", "timer", "ask", "child", "list", "list",
     ];
@@ -168,7 +173,7 @@ fn tasks(luck: &mut Luck) -> Vec<Task> {
     for number in 0..count {
         let kind = *luck.one_of(&KINDS).expect("some");
         let mut task = task(luck, number, kind);
-        if luck.percent(30) {
+        if luck.percent(tagged) {
             task.tags.push(TAG.to_owned());
         }
         for above in 0..number {

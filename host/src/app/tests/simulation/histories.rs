@@ -6,6 +6,7 @@ use grepx_engine::{Definition, Fact, FlowRunId, Json, NodeId, Record};
 use serde_json::Value;
 
 use super::flows::ABOVE;
+use super::script::{RAISED, REVOKED};
 
 /// By node the attempt that it has completed with, none when it was marked as done, and its result.
 /// Only the last one is kept.
@@ -48,6 +49,22 @@ pub(super) fn attempts(run: FlowRunId, log: &[Record], wrong: &mut Vec<String>) 
             if *attempt != before + 1 {
                 wrong.push(format!("{run} {node}: attempt {attempt} follows attempt {before}"));
             }
+        }
+    }
+}
+
+/// An attempt fails by an answer to itself.
+pub(super) fn failures(run: FlowRunId, log: &[Record], wrong: &mut Vec<String>) {
+    for record in log {
+        let Fact::AttemptFailed {
+            node, attempt, error, ..
+        } = &record.fact
+        else {
+            continue;
+        };
+        let told = [RAISED, REVOKED].contains(&error.code.as_str());
+        if told && error.message != node.run_id(run).attempt_key(*attempt).to_string() {
+            wrong.push(format!("{run} {node}: attempt {attempt} failed as {}", error.message));
         }
     }
 }

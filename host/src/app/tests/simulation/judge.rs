@@ -233,6 +233,7 @@ fn by_themselves(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
     for one in &left.runs {
         let log = left.logs.get(&one.run.id).map(Vec::as_slice).unwrap_or_default();
         histories::attempts(one.run.id, log, wrong);
+        histories::failures(one.run.id, log, wrong);
         if let Some(flow) = catalog.flows.get(&one.run.flow_name) {
             histories::inputs(one.run.id, &flow.definition, log, wrong);
         }

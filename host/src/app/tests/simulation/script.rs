@@ -27,6 +27,9 @@ const RESULT: &str = "result";
 const CHILD: &str = "child";
 const STARTED: &str = "started:child";
 const TIMER: &str = "timer";
+/// The codes of failures that a worker has told.
+pub(super) const RAISED: &str = "raised";
+pub(super) const REVOKED: &str = "revoked";
 /// The signal that an approval waits for.
 pub(super) const GO: &str = "go";
 
@@ -145,10 +148,12 @@ fn start_work(id: &str) -> Step {
 /// A final state ends the attempt; others leave it waiting.
 fn read(bytes: &Bytes) -> Option<Step> {
     let result = TaskResult::decode(bytes.as_ref()).expect("the simulated worker writes results");
+    // A failure says whose it is, as a result does.
+    let failed = |code| TaskError::new(ErrorClass::Retryable, code, result.task_id.clone().unwrap_or_default());
     match result.status {
         Status::Success => Some(Step::Done(Json::from(&result.result))),
-        Status::Failure => Some(Step::Failed(failure("raised"))),
-        Status::Revoked => Some(Step::Failed(failure("revoked"))),
+        Status::Failure => Some(Step::Failed(failed(RAISED))),
+        Status::Revoked => Some(Step::Failed(failed(REVOKED))),
         _ => None,
     }
 }
