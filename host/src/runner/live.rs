@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use grepx_engine::{Fact, FlowRunId, Json, Mark, Message, NodeId, Op, Outcome, Record, Run, StateType, TaskRunId, Timestamp};
+use grepx_engine::{
+    Fact, FlowRunId, Json, Mark, Message, NodeId, Op, Outcome, Record, Run, StateType, TaskRunId, Timestamp,
+};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
