@@ -375,6 +375,7 @@ impl Runner {
         let mail = Mail::Signal {
             run,
             node,
+            attempt: None,
             name,
             payload,
             reply: Some(reply),

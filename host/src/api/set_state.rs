@@ -122,12 +122,17 @@ fn refusal(run: &FlowRun, proposed: &Proposed, now: Timestamp) -> Verdict {
             StateType::Scheduled => Verdict::Abort(ONLY_THESE.into()),
             _ => Verdict::Reject("Only scheduled flows can be marked late.".into()),
         },
-        StateType::Running if before == StateType::Scheduled && run.run.expected_start > now => Verdict::Wait {
-            seconds: run.run.expected_start.since_ms(now).div_ceil(1_000),
+        StateType::Running if before == StateType::Scheduled && starts(run) > now => Verdict::Wait {
+            seconds: starts(run).since_ms(now).div_ceil(1_000),
             reason: "Scheduled time is in the future".into(),
         },
         _ => Verdict::Abort(ONLY_THESE.into()),
     }
+}
+
+/// The time for which it waits, or has waited.
+fn starts(run: &FlowRun) -> Timestamp {
+    run.starts_again.unwrap_or(run.run.expected_start)
 }
 
 /// `SCHEDULED` of a run that has ended: it goes on with what failed, at the time that is given.

@@ -11,9 +11,11 @@ use super::live::Live;
 use super::mail::Answer;
 use super::{WhenMissing, World};
 
-/// The call that is due for a node.
-pub(crate) fn call(world: &World, live: &Live, node: NodeId) -> Option<Future> {
-    let call = live.run.call(node)?;
+/// The call of this attempt and step; `None` when it is not due any more. Another one may be due for
+/// the node, whose commit is under way.
+pub(crate) fn call(world: &World, live: &Live, node: NodeId, (attempt, step): (u32, u32)) -> Option<Future> {
+    let due = |call: &Call| (call.attempt, call.step) == (attempt, step);
+    let call = live.run.call(node).filter(due)?;
     let ctx = context::of_call(world, live, node, &call);
     let kind = live.plan.definition.task(node.task).kind.clone();
     let (kinds, log) = (world.kinds.clone(), CallLog::new(live.id(), node));

@@ -234,6 +234,7 @@ async fn tell(world: &World, runner: &Runner, parent: &Parent, child: &FlowRun) 
     let mail = Mail::Signal {
         run: parent.run,
         node: parent.node,
+        attempt: Some(parent.attempt),
         name: format!("started:{}", parent.key),
         payload: Json::from(&payload),
         reply: None,

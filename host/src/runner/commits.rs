@@ -25,6 +25,9 @@ pub(crate) async fn follow(runner: Runner, world: World, mut waiting: mpsc::Unbo
                 if let Some(traces) = &world.traces {
                     traces.tell(after.spans);
                 }
+                for freed in &after.freed {
+                    world.tags.release(run, freed);
+                }
                 for reply in after.replies {
                     let _ = reply.send(Ok(()));
                 }

@@ -13,6 +13,7 @@ use crate::traces::Span;
 use super::Error;
 use super::live::{Head, Live};
 use super::log;
+use super::tags::Freed;
 
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -37,6 +38,8 @@ pub(crate) struct After {
     pub(crate) perform: Vec<Due>,
     /// The sends of the commit, in its order.
     pub(crate) sends: Vec<NewSend>,
+    /// Slots of tags that are free then.
+    pub(crate) freed: Vec<Freed>,
     pub(crate) finished: bool,
     /// The run begins, so long after it was expected to.
     pub(crate) late_by: Option<Duration>,
@@ -58,6 +61,10 @@ impl Draft {
         if !self.after.perform.contains(&due) {
             self.after.perform.push(due);
         }
+    }
+
+    pub(crate) fn free(&mut self, slots: Freed) {
+        self.after.freed.push(slots);
     }
 
     pub(crate) fn reply(&mut self, reply: oneshot::Sender<Result<(), Error>>) {
@@ -141,11 +148,13 @@ impl Draft {
 
     /// What the nodes have left behind goes; their rows are written anew.
     fn renew(&mut self, nodes: &[NodeId]) {
-        self.results.retain(|(node, _)| !nodes.contains(node));
-        for node in nodes {
-            self.inputs.remove(node);
-            self.nodes.extend([*node, NodeId::task(node.task)]);
-        }
+        let renewed: BTreeSet<NodeId> = nodes.iter().copied().collect();
+        // With a task that is mapped again go its items.
+        let stays = |node: &NodeId| !renewed.contains(node) && !renewed.contains(&NodeId::task(node.task));
+        self.results.retain(|(node, _)| stays(node));
+        self.inputs.retain(|node, _| stays(node));
+        self.nodes
+            .extend(renewed.iter().flat_map(|node| [*node, NodeId::task(node.task)]));
         self.renewed.extend(nodes);
     }
 
@@ -179,7 +188,9 @@ pub(crate) fn take(live: &mut Live) -> (Commit, After) {
     let draft = std::mem::take(&mut live.draft);
     let mut after = draft.after;
     after.sends.clone_from(&draft.sends);
-    let started = draft.facts.iter().find(|record| record.fact == Fact::Started);
+    // Lateness is about the first start.
+    let is_first = |record: &&Record| record.fact == Fact::Started && live.run.started_at() == Some(record.at);
+    let started = draft.facts.iter().find(is_first);
     after.late_by = started.map(|record| {
         let expected = live.head.new.expected_start;
         Duration::from_millis(record.at.since_ms(expected))

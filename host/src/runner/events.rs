@@ -11,7 +11,7 @@ use crate::traces::TraceId;
 
 use super::live::{self, Live, Watched, Work};
 use super::mail::{Answer, Done, Mail};
-use super::tags::TagSlots;
+use super::tags::{Freed, TagSlots};
 use super::{Runner, World, call, children, prepare, spans};
 
 /// Takes the event and everything that follows from it.
@@ -82,8 +82,10 @@ impl Hands {
                 }
                 None => self.admit_freely(live),
             },
-            Due::Call { node, .. } if !self.is_pure(live, *node) => {
-                if !live.inflight.contains_key(&(*node, Work::Call)) {
+            Due::Call { node, attempt, step } if !self.is_pure(live, *node) => {
+                if live.allowed.get(node) == Some(&(*attempt, *step)) {
+                    self.perform(live, due);
+                } else if !live.inflight.contains_key(&(*node, Work::Call)) {
                     live.draft.perform(due.clone());
                 }
             }
@@ -107,9 +109,18 @@ impl Hands {
         if live.holds.remove(&node).is_some() {
             live.draft.touch(node);
         }
+        live.allowed.remove(&node);
         if let Err(rejected) = apply(self, live, event, crate::clock::now()) {
             tracing::debug!(run = %live.id(), %rejected, "an answer came too late");
         }
+    }
+
+    /// Does what has waited for its commit.
+    pub(crate) fn committed(&self, live: &mut Live, due: &Due) {
+        if let Due::Call { node, attempt, step } = due {
+            live.allowed.insert(*node, (*attempt, *step));
+        }
+        self.perform(live, due);
     }
 
     /// Does a piece of work in the background; its answer comes as mail.
@@ -136,7 +147,7 @@ impl Hands {
         }
         let future = match due {
             Due::Prepare { node } => prepare::prepare(&self.world, live, *node),
-            Due::Call { node, .. } => call::call(&self.world, live, *node),
+            Due::Call { node, attempt, step } => call::call(&self.world, live, *node, (*attempt, *step)),
             Due::Judge { node, .. } => call::judge(&self.world, live, *node),
             Due::Stop { node, .. } => call::stop(&self.world, live, *node),
             Due::Slot | Due::Watch { .. } => None,
@@ -274,12 +285,14 @@ impl Live {
                 self.close(*node, broker);
             }
             Fact::CancelAsked { .. } | Fact::FlowTimedOut { .. } | Fact::Finished { .. } => self.close_over(broker),
+            // What is still being done is for an attempt that is over.
+            Fact::Reopened { .. } => self.abort_all(),
             _ => {}
         }
     }
 
-    /// Slots of tags are held from the first attempt of a node to its end.
-    fn hold_tags(&self, record: &Record, slots: &TagSlots) {
+    /// Slots of tags are held from the first attempt of a node until its end is kept.
+    fn hold_tags(&mut self, record: &Record, slots: &TagSlots) {
         let Some(node) = record.fact.node() else { return };
         let tags = self.plan.tags(node);
         if tags.is_empty() {
@@ -287,17 +300,22 @@ impl Live {
         }
         let place = (self.id(), node);
         match record.fact {
-            Fact::AttemptStarted { .. } => slots.hold(place, tags),
+            Fact::AttemptStarted { attempt, .. } => slots.hold(place, attempt, tags),
             Fact::Mapped { .. } => {}
             _ if self.run.is_begun(node) => {}
-            _ => slots.release(place, tags),
+            _ => {
+                slots.leave(place);
+                let (attempt, tags) = (self.run.attempts(node), tags.to_vec());
+                self.draft.free(Freed { node, attempt, tags });
+            }
         }
     }
 
     /// What it holds of tags, as the run stands.
     pub(crate) fn settle_tags(&self, slots: &TagSlots) {
         if self.plan.is_tagged() {
-            let begun = self.run.begun().map(|node| (node, self.plan.tags(node)));
+            let begun = self.run.begun();
+            let begun = begun.map(|node| (node, self.run.attempts(node), self.plan.tags(node)));
             slots.settle(self.id(), begun);
         }
     }
@@ -351,12 +369,16 @@ impl Live {
         }
     }
 
-    /// Stops everything that runs on behalf of this run in this process.
-    pub(crate) fn abandon(self, broker: &Broker) {
-        let id = self.id();
-        for (_, handle) in self.inflight.values() {
+    fn abort_all(&mut self) {
+        for (_, (_, handle)) in std::mem::take(&mut self.inflight) {
             handle.abort();
         }
+    }
+
+    /// Stops everything that runs on behalf of this run in this process.
+    pub(crate) fn abandon(mut self, broker: &Broker) {
+        let id = self.id();
+        self.abort_all();
         for (node, known) in &self.watching {
             for watched in known {
                 unwatch(broker, id, *node, watched);

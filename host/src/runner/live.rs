@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use grepx_engine::{Fact, FlowRunId, Json, Mark, Message, NodeId, Op, Outcome, Record, Run, StateType, TaskRunId, Timestamp};
+use grepx_engine::{
+    Fact, FlowRunId, Json, Mark, Message, NodeId, Op, Outcome, Record, Run, StateType, TaskRunId, Timestamp,
+};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -22,6 +24,9 @@ pub(crate) struct Live {
     pub(crate) mark: Mark,
     /// What is being done, by the place in the run that it will answer for.
     pub(crate) inflight: BTreeMap<(NodeId, Work), (u64, AbortHandle)>,
+    /// Calls that act on the outside, by attempt and step: their commits are made, and they have not
+    /// been answered.
+    pub(crate) allowed: BTreeMap<NodeId, (u32, u32)>,
     /// Results that other tasks read.
     pub(crate) results: HashMap<TaskRunId, Json>,
     /// Why nodes cannot go on, as far as the host is the cause.
@@ -167,6 +172,7 @@ impl Live {
             plan,
             mark: Mark::default(),
             inflight: BTreeMap::new(),
+            allowed: BTreeMap::new(),
             results: HashMap::new(),
             holds: BTreeMap::new(),
             queued: BTreeMap::new(),

@@ -41,6 +41,8 @@ pub(crate) enum Mail {
     Signal {
         run: FlowRunId,
         node: NodeId,
+        /// When it is for one attempt only.
+        attempt: Option<u32>,
         name: String,
         payload: Json,
         reply: Option<oneshot::Sender<Result<(), Error>>>,

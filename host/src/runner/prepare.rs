@@ -53,8 +53,13 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
     let (world, log) = (world.clone(), CallLog::new(live.id(), node));
     // The instant at which it became ready, so that asking again asks the same.
     let since = live.run.node_state(node)?.since;
-    let (round, attempt) = (live.run.round(), live.run.attempts(node) + 1);
+    let (renewals, attempt) = (live.run.renewals(), live.run.attempts(node) + 1);
     let ctx = context::of_step(&world, live, node, (attempt, 0), since);
+    let event = move |prepared| Event::Prepared {
+        node,
+        renewals,
+        prepared,
+    };
     Some(Box::pin(async move {
         let results = match job.read(&world).await {
             Ok(results) => results,
@@ -83,7 +88,7 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
                             limit_ms: limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
                         };
                         let answer = match world.tags.take(place, &task.tags) {
-                            Ok(slot) => Answer::Begin(Event::Prepared { node, round, prepared }, slot),
+                            Ok(slot) => Answer::Begin(event(prepared), slot),
                             Err(reason) => Answer::Hold(reason),
                         };
                         return (answer, log.take());
@@ -94,8 +99,7 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
             }
             Err(error) => Prepared::Invalid(error),
         };
-        let event = Event::Prepared { node, round, prepared };
-        (Answer::Event(event), log.take())
+        (Answer::Event(event(prepared)), log.take())
     }))
 }
 

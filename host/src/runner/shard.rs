@@ -1,12 +1,13 @@
 //! One shard: the runs that it owns, their mail, their timers.
 
+mod answers;
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use grepx_engine::{Definition, Due, Event, FlowRunId, Json, NodeId, Outcome, Run, StateType, Timestamp};
+use grepx_engine::{Definition, Event, FlowRunId, Run, StateType, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
@@ -16,7 +17,7 @@ use crate::store::{self, Created, NewRun, Planned};
 use super::commits::{self, Committing};
 use super::events::{self, Hands};
 use super::live::{Head, Live};
-use super::mail::{Answer, Done, Mail};
+use super::mail::Mail;
 use super::plan::Plan;
 use super::{Error, Runner, Triggered, World, lost, watchdog};
 
@@ -119,15 +120,16 @@ impl Shard {
             Mail::Signal {
                 run,
                 node,
+                attempt,
                 name,
                 payload,
                 reply,
-            } => self.signal(run, node, name, payload, reply),
+            } => self.signal(run, (node, attempt), name, payload, reply),
             Mail::Done(done) => self.done(*done),
             Mail::Committed { run, perform } => {
                 if let Some(live) = self.live.get_mut(&run) {
                     for due in perform {
-                        self.hands.perform(live, &due);
+                        self.hands.committed(live, &due);
                     }
                 }
             }
@@ -255,92 +257,6 @@ impl Shard {
         self.dirty.push(run);
     }
 
-    /// A signal is an outcome once it is known which command it answers.
-    fn signal(&mut self, run: FlowRunId, node: NodeId, name: String, payload: Json, reply: Option<Reply>) {
-        let refused = match self.live.get(&run) {
-            Some(live) => match live.run.awaits_signal(node, &name) {
-                Some((attempt, key)) => {
-                    let outcome = Outcome::Signal(payload);
-                    let event = Event::Outcome {
-                        node,
-                        attempt,
-                        key,
-                        outcome,
-                    };
-                    return self.event(run, event, reply);
-                }
-                None => live.awaits_another(node, name),
-            },
-            None if self.reloading.contains_key(&run) => Error::ReadBack(run),
-            None => Error::NotLive(run),
-        };
-        if let Some(reply) = reply {
-            let _ = reply.send(Err(refused));
-        }
-    }
-
-    fn done(&mut self, done: Done) {
-        let Some(live) = self.live.get_mut(&done.run) else {
-            return;
-        };
-        let current = live.finish_work(done.node, done.work, done.ticket);
-        live.draft.log(done.logs);
-        match done.answer {
-            Answer::Event(event) => self.hands.answered(live, done.node, &event),
-            Answer::Begin(event, slot) => {
-                self.hands.answered(live, done.node, &event);
-                // Else the slots go back.
-                if live.run.is_begun(done.node) {
-                    slot.keep();
-                }
-            }
-            Answer::Hold(_) if !current => {}
-            Answer::Hold(reason) => {
-                if live.holds.get(&done.node) != Some(&reason) {
-                    live.draft.log([super::log::note(live.id(), done.node, &reason)]);
-                    live.holds.insert(done.node, reason);
-                    live.draft.touch(done.node);
-                }
-            }
-        }
-        self.dirty.push(done.run);
-    }
-
-    /// Its reason to wait is gone.
-    fn again(&mut self, run: FlowRunId, node: NodeId) {
-        if let Some(live) = self.live.get_mut(&run)
-            && live.run.may_prepare(node)
-        {
-            self.hands.perform(live, &Due::Prepare { node });
-        }
-    }
-
-    fn explained(&mut self, run: FlowRunId, node: NodeId, reason: Option<String>) {
-        let Some(live) = self.live.get_mut(&run) else { return };
-        let waits = live.queued.get(&node).is_some_and(|queued| !queued.taken);
-        if !waits || live.holds.get(&node) == reason.as_ref() {
-            return;
-        }
-        match reason {
-            Some(reason) => {
-                live.draft.log([super::log::note(run, node, &reason)]);
-                live.holds.insert(node, reason);
-            }
-            None => {
-                live.holds.remove(&node);
-            }
-        }
-        live.draft.touch(node);
-        self.dirty.push(run);
-    }
-
-    fn sought(&mut self, found: &lost::Found) {
-        let live = self.live.get_mut(&found.run);
-        if let Some(lost) = live.and_then(|live| lost::conclude(live, found)) {
-            self.event(found.run, lost, None);
-        }
-    }
-
     /// Takes a run into memory and does everything that is due.
     fn adopt(&mut self, mut live: Live) {
         self.hands.dispatch(&mut live);
@@ -353,6 +269,7 @@ impl Shard {
         self.dirty.push(id);
     }
 
+    /// It is in no store: whatever it holds is free.
     fn forget(&mut self, run: FlowRunId) {
         let tagged = self.live.get(&run).is_some_and(|live| live.plan.is_tagged());
         self.let_go(run);
@@ -397,7 +314,8 @@ impl Shard {
                 }
             }
             if finished {
-                self.forget(run);
+                // What it holds of tags goes with the commits that free it.
+                self.let_go(run);
             }
         }
         if self.draining.is_empty() {
@@ -482,3 +400,6 @@ fn rearm(timers: &mut BTreeSet<(Timestamp, FlowRunId)>, live: &mut Live) {
     }
     live.armed = next;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,13 @@
 //! Limits of tags: how many task runs with a tag may be under way at once, over all flow runs.
 //!
-//! A slot is held from the first attempt of a task run until its end, between its attempts too.
-//! Who holds slots follows from the live runs: at boot it is read off them before anything starts,
-//! and no count is kept anywhere that could drift. A slot that was taken for an attempt which never
-//! began goes back by itself ([`Slot`]).
+//! A slot is held from the first attempt of a task run until its end is kept, between its attempts
+//! too. Who holds slots follows from the live runs: at boot it is read off them before anything
+//! starts, and no count is kept anywhere that could drift. A slot that was taken for an attempt which
+//! has not begun goes back by itself ([`Slot`]); a node that has several reasons to hold one has one.
 //!
 //! Absent on purpose: an order among those who wait beyond first come, first asked again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use grepx_engine::{FlowRunId, NodeId, TaskRunId};
@@ -32,31 +32,50 @@ pub(crate) struct TagSlots {
 struct Slots {
     /// Tags that are limited.
     limits: HashMap<String, u32>,
-    holders: HashMap<String, BTreeSet<Place>>,
+    holders: HashMap<String, BTreeMap<Place, Held>>,
     /// Those who were refused, by the tag that was full.
     lines: HashMap<String, VecDeque<Place>>,
     waiting: BTreeMap<Place, String>,
+    /// Those who were told that this tag has a slot, and have not asked again yet.
+    woken: BTreeMap<Place, String>,
+    /// So far.
+    takings: u64,
 }
 
-/// Slots that were taken for an attempt; they go back when it does not begin.
+/// Why a node holds a slot.
+#[derive(Debug, Default)]
+struct Held {
+    /// The latest attempt that has begun, until its node's end is kept.
+    begun: Option<u32>,
+    /// Takings for an attempt that may begin.
+    taken: Vec<u64>,
+}
+
+/// Slots of a node whose end is about to be kept: up to this attempt.
+#[derive(Debug)]
+pub(crate) struct Freed {
+    pub(crate) node: NodeId,
+    pub(crate) attempt: u32,
+    pub(crate) tags: Vec<String>,
+}
+
+/// Slots that were taken for an attempt. This taking of them ends with the value; an attempt that has
+/// begun by then holds them itself.
 #[derive(Debug)]
 #[must_use = "the slots go back at once"]
 pub(crate) struct Slot {
-    tags: Option<(TagSlots, Place, Vec<String>)>,
-}
-
-impl Slot {
-    /// The attempt has begun: [`TagSlots::release`] ends it.
-    pub(crate) fn keep(mut self) {
-        self.tags = None;
-    }
+    slots: TagSlots,
+    place: Place,
+    taking: u64,
+    tags: Vec<String>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some((slots, place, tags)) = self.tags.take() {
-            slots.release(place, &tags);
-        }
+        let taking = self.taking;
+        self.slots.end(self.place, &self.tags, |held| {
+            held.taken.retain(|other| *other != taking)
+        });
     }
 }
 
@@ -115,22 +134,36 @@ impl TagSlots {
     /// A slot of each tag, or none and the reason; then it is asked again when one is free.
     pub(crate) fn take(&self, place: Place, tags: &[String]) -> Result<Slot, String> {
         if tags.is_empty() {
-            return Ok(Slot { tags: None });
+            return Ok(self.slot(place, 0, tags));
         }
         let mut slots = self.lock();
-        if let Some((tag, limit)) = slots.full(tags) {
+        let woken = slots.woken.remove(&place);
+        if let Some((tag, limit)) = slots.full(place, tags) {
             let tag = tag.to_owned();
             let reason = slots.wait(place, tag, limit);
+            if let Some(tag) = woken {
+                // What it was woken for is still there for others.
+                self.wake(&mut slots, &tag);
+            }
             return Err(reason);
         }
         slots.leave(place);
+        slots.takings += 1;
+        let taking = slots.takings;
         for tag in tags {
-            slots.holders.entry(tag.clone()).or_default().insert(place);
+            slots.held_by(tag, place).taken.push(taking);
         }
         drop(slots);
-        Ok(Slot {
-            tags: Some((self.clone(), place, tags.to_vec())),
-        })
+        Ok(self.slot(place, taking, tags))
+    }
+
+    fn slot(&self, place: Place, taking: u64, tags: &[String]) -> Slot {
+        Slot {
+            slots: self.clone(),
+            place,
+            taking,
+            tags: tags.to_vec(),
+        }
     }
 
     /// Whether it was refused, and would be again.
@@ -139,58 +172,91 @@ impl TagSlots {
             return false;
         }
         let slots = self.lock();
-        slots.waiting.contains_key(&place) && slots.full(tags).is_some()
+        slots.waiting.contains_key(&place) && slots.full(place, tags).is_some()
     }
 
     /// It has slots, whatever the limits say: its attempt is under way.
-    pub(crate) fn hold(&self, place: Place, tags: &[String]) {
+    pub(crate) fn hold(&self, place: Place, attempt: u32, tags: &[String]) {
         let mut slots = self.lock();
         for tag in tags {
-            slots.holders.entry(tag.clone()).or_default().insert(place);
+            let held = slots.held_by(tag, place);
+            held.begun = held.begun.max(Some(attempt));
         }
     }
 
-    /// Its slots are free, and it waits for none; the first who wait for them ask again.
-    pub(crate) fn release(&self, place: Place, tags: &[String]) {
+    /// It waits for no slot any more.
+    pub(crate) fn leave(&self, place: Place) {
+        let mut slots = self.lock();
+        slots.leave(place);
+        self.pass_on(&mut slots, place);
+    }
+
+    /// It was told to ask again, and has taken nothing: the next one may.
+    pub(crate) fn pass(&self, place: Place) {
+        self.pass_on(&mut self.lock(), place);
+    }
+
+    fn pass_on(&self, slots: &mut Slots, place: Place) {
+        if let Some(tag) = slots.woken.remove(&place) {
+            self.wake(slots, &tag);
+        }
+    }
+
+    /// A node of the run has ended, and that is kept: its slots are free, unless it has begun anew.
+    pub(crate) fn release(&self, run: FlowRunId, freed: &Freed) {
+        self.end((run, freed.node), &freed.tags, |held| {
+            held.begun = held.begun.filter(|begun| *begun > freed.attempt);
+        });
+    }
+
+    /// A reason to hold slots is gone; the first who wait for what is free by that ask again.
+    fn end(&self, place: Place, tags: &[String], reason: impl Fn(&mut Held)) {
         if tags.is_empty() {
             return;
         }
         let mut slots = self.lock();
-        slots.leave(place);
         for tag in tags {
-            if slots.free(tag, place) {
+            if slots.free(tag, place, &reason) {
                 self.wake(&mut slots, tag);
             }
         }
     }
 
     /// What a run holds is this and nothing else: as it was read back, or nothing when it is gone.
-    pub(crate) fn settle<'t>(&self, run: FlowRunId, begun: impl IntoIterator<Item = (NodeId, &'t [String])>) {
+    pub(crate) fn settle<'t>(&self, run: FlowRunId, begun: impl IntoIterator<Item = (NodeId, u32, &'t [String])>) {
         let mut slots = self.lock();
         let of_run = |place: &&Place| place.0 == run;
         let waiting: Vec<Place> = slots.waiting.keys().filter(of_run).copied().collect();
+        let woken: Vec<Place> = slots.woken.keys().filter(of_run).copied().collect();
         for place in waiting {
             slots.leave(place);
         }
         let mut freed = Vec::new();
         for (tag, holders) in &slots.holders {
-            freed.extend(holders.iter().filter(of_run).map(|place| (tag.clone(), *place)));
+            freed.extend(holders.keys().filter(of_run).map(|place| (tag.clone(), *place)));
         }
         for (tag, place) in &freed {
-            slots.free(tag, *place);
+            slots.free(tag, *place, |held| *held = Held::default());
         }
-        for (node, tags) in begun {
+        for (node, attempt, tags) in begun {
             for tag in tags {
-                slots.holders.entry(tag.clone()).or_default().insert((run, node));
+                slots.held_by(tag, (run, node)).begun = Some(attempt);
             }
+        }
+        for place in woken {
+            self.pass_on(&mut slots, place);
         }
         for (tag, _) in freed {
             self.wake(&mut slots, &tag);
         }
     }
 
+    /// The first in line for a tag asks again, if there is a slot.
     fn wake(&self, slots: &mut Slots, tag: &str) {
-        if let Some(next) = slots.next(tag) {
+        if slots.has_room(tag)
+            && let Some(next) = slots.next(tag)
+        {
+            slots.woken.insert(next, tag.to_owned());
             let _ = self.woken.send(next);
         }
     }
@@ -199,7 +265,7 @@ impl TagSlots {
     pub(crate) fn holders(&self, tag: &str) -> Vec<TaskRunId> {
         let slots = self.lock();
         let holders = slots.holders.get(tag).into_iter().flatten();
-        holders.map(|(run, node)| node.run_id(*run)).collect()
+        holders.map(|((run, node), _)| node.run_id(*run)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
@@ -209,16 +275,33 @@ impl TagSlots {
 }
 
 impl Slots {
-    /// The first of the tags that has no slot to give, with its limit.
-    fn full<'t>(&self, tags: &'t [String]) -> Option<(&'t str, u32)> {
+    /// The first of the tags that has no slot to give to this place, with its limit.
+    fn full<'t>(&self, place: Place, tags: &'t [String]) -> Option<(&'t str, u32)> {
         tags.iter().find_map(|tag| {
             let limit = *self.limits.get(tag)?;
-            (self.held(tag) >= limit as usize).then_some((tag.as_str(), limit))
+            let is_own = self
+                .holders
+                .get(tag)
+                .is_some_and(|holders| holders.contains_key(&place));
+            (!is_own && self.held(tag) >= limit as usize).then_some((tag.as_str(), limit))
         })
     }
 
+    fn has_room(&self, tag: &str) -> bool {
+        let limit = self.limits.get(tag);
+        limit.is_none_or(|limit| self.held(tag) < *limit as usize)
+    }
+
     fn held(&self, tag: &str) -> usize {
-        self.holders.get(tag).map_or(0, BTreeSet::len)
+        self.holders.get(tag).map_or(0, BTreeMap::len)
+    }
+
+    fn held_by(&mut self, tag: &str, place: Place) -> &mut Held {
+        self.holders
+            .entry(tag.to_owned())
+            .or_default()
+            .entry(place)
+            .or_default()
     }
 
     fn wait(&mut self, place: Place, tag: String, limit: u32) -> String {
@@ -231,16 +314,23 @@ impl Slots {
         format!("tag {tag}: {held} of {limit} task runs are under way")
     }
 
-    /// Whether it has held a slot.
-    fn free(&mut self, tag: &str, place: Place) -> bool {
+    /// Whether it has held a slot, and holds none without this reason.
+    fn free(&mut self, tag: &str, place: Place, reason: impl Fn(&mut Held)) -> bool {
         let Some(holders) = self.holders.get_mut(tag) else {
             return false;
         };
-        let held = holders.remove(&place);
+        let Some(held) = holders.get_mut(&place) else {
+            return false;
+        };
+        reason(held);
+        if held.begun.is_some() || !held.taken.is_empty() {
+            return false;
+        }
+        holders.remove(&place);
         if holders.is_empty() {
             self.holders.remove(tag);
         }
-        held
+        true
     }
 
     /// Out of the line that it stands in.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use grepx_engine::{FlowRunId, NodeId, State, StateType, Timestamp};
+use grepx_engine::{FlowRunId, NodeId, Op, State, StateType, Timestamp};
 
 use crate::store::{self, Choice, LiveRun, OpenSend, Page, SendId, Store, TaskRunFilter, TaskRunSort};
 
@@ -137,19 +137,26 @@ async fn compare(
     if let Some(what) = wrong_slot(&state, row.run.work_pool.is_some(), slot) {
         verified.differs(run, what);
     }
-    for send in sends.iter().filter(|send| !send.keep) {
-        let over = live.run.attempt_number(send.node) != send.attempt;
-        if over {
-            let what = format!(
-                "its outbox holds {:?} of attempt {} of {}, which is over",
-                send.key,
-                send.attempt,
-                name(live, send.node)
-            );
-            verified.differs(run, what);
-        }
+    let over = |send: &&OpenSend| live.run.attempt_number(send.node) != send.attempt;
+    for send in sends.iter().filter(over).filter(|send| is_left_over(send, sends)) {
+        let what = format!(
+            "its outbox holds {:?} of attempt {} of {}, which is over",
+            send.key,
+            send.attempt,
+            name(live, send.node)
+        );
+        verified.differs(run, what);
     }
     compare_tasks(store, verified, live).await
+}
+
+/// Of an attempt that is over stay what it has left to be done, and a message until it is withdrawn.
+fn is_left_over(send: &OpenSend, sends: &[OpenSend]) -> bool {
+    let withdraws = |other: &OpenSend| {
+        (other.node, other.attempt) == (send.node, send.attempt)
+            && matches!(&other.op, Op::Cancel(key) if *key == send.key)
+    };
+    !send.keep && !sends.iter().any(withdraws)
 }
 
 /// A slot is held by who runs, and by nobody who has ended, has not begun or is paused.

@@ -58,7 +58,11 @@ impl Run {
                 _ => Err(self.wrong_state("to admit it")),
             },
             Event::Tick => Ok(self.first_due_timer(now).into_iter().collect()),
-            Event::Prepared { node, round, prepared } => self.prepared(*node, *round, prepared),
+            Event::Prepared {
+                node,
+                renewals,
+                prepared,
+            } => self.prepared(*node, *renewals, prepared),
             Event::Answered {
                 node,
                 attempt,
@@ -141,10 +145,10 @@ impl Run {
         }
     }
 
-    fn prepared(&self, node: NodeId, round: u32, prepared: &Prepared) -> Result<Vec<Fact>, Rejected> {
+    fn prepared(&self, node: NodeId, renewals: u32, prepared: &Prepared) -> Result<Vec<Fact>, Rejected> {
         let known = self.node(node).ok_or(Rejected::UnknownNode(node))?;
         let attempt = known.attempts + 1;
-        if round != self.round || !matches!(known.state, NodeState::Ready { .. }) {
+        if renewals != self.renewals || !matches!(known.state, NodeState::Ready { .. }) {
             return Err(self.stale(node, attempt, 0));
         }
         if !self.may_start(node) {

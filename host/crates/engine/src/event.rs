@@ -1,5 +1,6 @@
-//! What can happen to a run. Every answer from outside names its attempt, and an answer of a call
-//! its step, so that a late one is told from a current one.
+//! What can happen to a run. Every answer from outside names its attempt, an answer of a call its
+//! step, and what was evaluated before an attempt the renewals that it knew of, so that a late one
+//! is told from a current one.
 
 use std::sync::Arc;
 
@@ -14,8 +15,9 @@ pub enum Event {
     /// `run_if`, `for_each`, `inputs` and the time limit of a ready node have been evaluated.
     Prepared {
         node: NodeId,
-        /// [`crate::Run::round`] when it was evaluated: a run that goes on has other results.
-        round: u32,
+        /// [`crate::Run::renewals`] when it was evaluated: where nodes have begun anew, or are done
+        /// because somebody says so, there are other results.
+        renewals: u32,
         prepared: Prepared,
     },
     /// A call of the kind has returned.

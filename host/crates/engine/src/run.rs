@@ -24,6 +24,8 @@ pub struct Run {
     pub(crate) ended_at: Option<Timestamp>,
     /// How often it has been reopened.
     pub(crate) round: u32,
+    /// How often nodes have begun anew, in an ended run or a live one.
+    pub(crate) renewals: u32,
     /// Rounds that have started.
     pub(crate) starts: u32,
     /// How long earlier rounds took.
@@ -235,6 +237,7 @@ impl Run {
             begun_at: None,
             ended_at: None,
             round: 0,
+            renewals: 0,
             starts: 0,
             ran_ms: 0,
             nodes,
@@ -302,6 +305,12 @@ impl Run {
     #[must_use]
     pub fn round(&self) -> u32 {
         self.round
+    }
+
+    /// How often nodes of it have begun anew, those of one request together. Every reopening is one.
+    #[must_use]
+    pub fn renewals(&self) -> u32 {
+        self.renewals
     }
 
     /// How often it has started: Prefect's `run_count`.

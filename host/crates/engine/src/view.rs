@@ -86,7 +86,7 @@ impl Run {
             NodeState::Blocked => (StateType::Pending, "Pending", self.open_upstreams(node)),
             NodeState::Ready { .. } => (StateType::Pending, "Pending", None),
             NodeState::Mapped => (StateType::Running, "Running", items(known)),
-            NodeState::Active(attempt) => active(attempt),
+            NodeState::Active(attempt) => active(attempt, self.tries(node, attempt.number)),
             NodeState::Judging { error, .. } => (StateType::Running, "Running", Some(error.message.clone())),
             NodeState::Waiting { attempt, error, .. } => {
                 let message = format!("attempt {attempt} follows: {}", error.message);
@@ -180,7 +180,8 @@ impl Stopping {
 
 type View = (StateType, &'static str, Option<String>);
 
-fn active(attempt: &Attempt) -> View {
+/// `tries` since its node last began anew, this attempt included.
+fn active(attempt: &Attempt, tries: u32) -> View {
     match attempt.mode {
         Mode::Stopping { .. } if attempt.done.is_some() => (
             StateType::Running,
@@ -196,7 +197,7 @@ fn active(attempt: &Attempt) -> View {
             Some("timed out; being stopped".to_owned()),
         ),
         Mode::Stopping { .. } => (StateType::Cancelling, "Cancelling", None),
-        _ if attempt.number > 1 => (StateType::Running, "Retrying", attempt.status.clone()),
+        _ if tries > 1 => (StateType::Running, "Retrying", attempt.status.clone()),
         _ => (StateType::Running, "Running", attempt.status.clone()),
     }
 }

@@ -45,7 +45,7 @@ fn drive(run: &mut Run, failing: &[NodeId], at: Timestamp) -> Vec<(NodeId, u32)>
             Due::Slot => Event::Admitted,
             Due::Prepare { node } => Event::Prepared {
                 node,
-                round: run.round(),
+                renewals: run.renewals(),
                 prepared: prepared(run, node),
             },
             Due::Call { node, attempt, step } => {
@@ -140,6 +140,23 @@ fn from_what_failed_only_that_and_what_waited_for_it_begins_anew() {
     assert_eq!(names(&run), ["Completed", "Pending", "Pending", "Completed"]);
     assert_eq!((run.starts(), run.ended_at()), (1, None));
 
+    let mut early = run.clone();
+    for event in [
+        Event::Admitted,
+        Event::Prepared {
+            node: NodeId::task(B),
+            renewals: early.renewals(),
+            prepared: prepared(&early, NodeId::task(B)),
+        },
+    ] {
+        early.apply(&event, now()).expect("it is its turn");
+    }
+    assert_eq!(
+        names(&early)[B as usize],
+        "Running",
+        "its first try since it began anew"
+    );
+
     let begun = drive(&mut run, &[], now());
     assert_eq!(
         begun,
@@ -157,7 +174,7 @@ fn an_answer_of_an_earlier_attempt_is_stale_for_ever() {
     assert!(matches!(run.apply(&late, now()), Err(Rejected::Terminal(_))));
     let prepared = Event::Prepared {
         node: NodeId::task(B),
-        round: run.round(),
+        renewals: run.renewals(),
         prepared: prepared(&run, NodeId::task(B)),
     };
     run.apply(&retry(Retry::Failed), now()).expect("it has failed");
@@ -296,7 +313,7 @@ fn a_task_run_that_is_marked_while_it_runs_is_stopped_first() {
     run.apply(&Event::Admitted, now()).expect("it waits");
     let event = Event::Prepared {
         node: NodeId::task(A),
-        round: 0,
+        renewals: 0,
         prepared: prepared(&run, NodeId::task(A)),
     };
     run.apply(&event, now()).expect("it is ready");
@@ -360,4 +377,38 @@ fn clean_up_that_has_run_is_not_repeated() {
     run.apply(&retry(Retry::Failed), now()).expect("it has failed");
     assert_eq!(drive(&mut run, &[], now()), [(NodeId::task(0), 2)]);
     assert_eq!(run.state().name, "Completed");
+}
+
+#[test]
+fn what_was_evaluated_before_a_task_run_was_marked_is_stale() {
+    let mut reads = Task::new("reads", "kind");
+    reads.upstreams = vec![0];
+    reads.trigger_rule = TriggerRule::Always;
+    let mut run = scheduled(vec![Task::new("work", "kind"), reads], None);
+    let (work, reads) = (NodeId::task(0), NodeId::task(1));
+    run.apply(&Event::Admitted, now()).expect("it waits");
+    let prepare = |run: &Run, node| Event::Prepared {
+        node,
+        renewals: run.renewals(),
+        prepared: prepared(run, node),
+    };
+    run.apply(&prepare(&run, work), now()).expect("it is ready");
+    let failed = Step::Failed(TaskError::new(ErrorClass::Permanent, "bad", "bad"));
+    run.apply(&answered(work, 1, 0, failed), now()).expect("it is called");
+    let judged = Event::Judged {
+        node: work,
+        attempt: 1,
+        verdict: Verdict::GiveUp("no retries".to_owned()),
+    };
+    run.apply(&judged, now()).expect("it has failed");
+
+    let before = prepare(&run, reads);
+    run.apply(&done(work), now()).expect("it has failed");
+    assert!(run.may_prepare(reads), "it waited, and is ready again at once");
+    let late = run.apply(&before, now());
+    assert!(
+        matches!(late, Err(Rejected::Stale { .. })),
+        "it does not know of the result: {late:?}"
+    );
+    run.apply(&prepare(&run, reads), now()).expect("evaluated anew");
 }

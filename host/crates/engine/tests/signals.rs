@@ -1,5 +1,5 @@
-//! A signal may be waited for again: with another command, whose key is another one. What comes
-//! while nobody waits for it is refused.
+//! What is waited for may be waited for again: a signal with another command, whose key is another
+//! one; a timer under its own. What comes while nobody waits for it is refused.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ fn started() -> Run {
         &mut run,
         &Event::Prepared {
             node: NODE,
-            round: 0,
+            renewals: 0,
             prepared: input,
         },
     );
@@ -114,4 +114,29 @@ fn a_signal_can_be_waited_for_again_under_another_key_and_under_the_same() {
     answer(&mut run, 4, Step::Done(Json::null()));
     assert!(!signal(&mut run) && run.is_finished());
     assert_eq!(run.status(NODE), None);
+}
+
+#[test]
+fn a_timer_that_is_set_again_for_the_same_time_fires() {
+    let at = now().plus_ms(500);
+    let until = || {
+        let timer = Command {
+            key: "limit".to_owned(),
+            op: Op::TimerAt(at),
+        };
+        let Step::Suspended(mut suspended) = suspended(&["approve"]) else {
+            panic!("it is suspended");
+        };
+        suspended.commands.push(timer);
+        suspended.wake = Wake::Any(vec!["approve".to_owned(), "limit".to_owned()]);
+        Step::Suspended(suspended)
+    };
+    let mut run = started();
+    answer(&mut run, 0, until());
+    assert!(signal(&mut run));
+    answer(&mut run, 1, until());
+    assert_eq!(run.next_timer(), Some(at));
+    run.apply(&Event::Tick, at).expect("its time has come");
+    answer(&mut run, 2, Step::Done(Json::null()));
+    assert!(run.is_finished());
 }

@@ -2,12 +2,14 @@
 //! done, and many at a time.
 
 use axum::http::StatusCode;
-use grepx_engine::{Json, NodeId, Rejected, StateType};
+use grepx_engine::{Json, NodeId, Rejected, State, StateType};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::world::{Meanwhile, NOW, World};
+use crate::clock;
 use crate::runner::{self, Begin};
+use crate::store::{Commit, RunState};
 
 fn detail(body: &Value) -> &str {
     body["detail"].as_str().unwrap_or_default()
@@ -450,4 +452,34 @@ async fn one_that_cannot_be_read_or_is_gone_costs_the_others_nothing() {
         )
         .await;
     assert_eq!((answer.status, &answer.body["results"]), (StatusCode::OK, &json!([])));
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_later_is_waited_for_until_then() {
+    let world = World::new().await;
+    let run = world.run_in(StateType::Scheduled, "Scheduled").await;
+    let path = format!("/api/flow_runs/{run}/set_state");
+    let running = json!({"state": {"type": "RUNNING"}});
+    let answer = world.post(&path, running.clone()).await;
+    assert_eq!(answer.body["status"], "ABORT", "its time has come");
+    let mut commit = Commit::new(run);
+    commit.state = Some(RunState {
+        state: State {
+            state_type: StateType::Scheduled,
+            name: "Scheduled",
+            message: None,
+            since: NOW,
+        },
+        start_time: Some(NOW),
+        end_time: None,
+        total_run_time_ms: 1,
+        run_count: 1,
+        starts_again: Some(clock::now().plus_ms(3_600_000)),
+        reason: None,
+    });
+    world.store.commit(commit).await.expect("kept");
+    let answer = world.post(&path, running).await;
+    assert_eq!(answer.body["status"], "WAIT", "{}", answer.body);
+    let seconds = answer.body["details"]["delay_seconds"].as_u64();
+    assert!((1..=3_600).contains(&seconds.expect("a number")), "{seconds:?}");
 }

@@ -1,7 +1,7 @@
 //! The whole host, simulated: the real runner, scheduler and store, with a server, workers, kinds of
 //! tasks, a clock and a network that a seed drives. Answers are lost, doubled, late and out of order;
-//! clocks are set; people cancel, pause and signal at bad moments; the host dies at any point and
-//! starts again. Then everything heals, runs to its end, and is judged.
+//! clocks are set; people cancel, pause, signal, retry what has ended and mark task runs as done at bad
+//! moments; the host dies at any point and starts again. Then everything heals, runs to its end, and is judged.
 //!
 //! It is one thread and its time is virtual, so a seed gives one course of events, always:
 //! `GREPX_SIM_SEED=7 cargo nextest run -p grepx-host simulation::seeds --no-capture` replays one
@@ -11,7 +11,9 @@
 //! (`tests/faults`, `store/tests/power_loss.rs`).
 
 mod clients;
+mod echoes;
 mod flows;
+mod histories;
 mod judge;
 mod ledger;
 mod life;
@@ -62,9 +64,10 @@ fn simulate(seed: u64, first: Option<Point>) -> Course {
     let folder = folder();
     let mut luck = Luck::new(seed);
     let catalog = flows::catalog(&mut luck.fork(), BEGIN);
+    let tagged = u32::try_from(luck.between(1, 3)).expect("few");
     let sim = Sim {
         outside: Shared::new(luck.next(), BEGIN),
-        limits: Arc::new(Limits::of(&catalog)),
+        limits: Arc::new(Limits::of(&catalog, tagged)),
         catalog: Arc::new(ArcSwap::from_pointee(catalog)),
         schedules_end: Timestamp(BEGIN.0 + SCHEDULES_MS + 5_000),
         dir: folder.path().to_owned(),
@@ -159,8 +162,8 @@ fn seeds() {
 /// Wherever a host may die, some did, and it has cost nothing.
 #[test]
 fn every_point() {
-    // Not simulated: `memory://`, what follows an end, and commands on the store as a whole.
-    const SIMULATED: [&str; 10] = [
+    // Not simulated: `memory://`, and commands on the store as a whole.
+    const SIMULATED: [&str; 12] = [
         "store.",
         "run.",
         "plugin.",
@@ -169,6 +172,8 @@ fn every_point() {
         "child.",
         "cancel.",
         "signal.",
+        "retry.",
+        "done.",
         "schedule.",
         "boot.",
     ];

@@ -33,3 +33,27 @@ fn a_slot_is_held_by_who_runs_and_by_nobody_else() {
         }
     }
 }
+
+#[test]
+fn a_message_stays_until_it_is_withdrawn() {
+    let send = |attempt, key: &str, op, keep| OpenSend {
+        id: SendId(1),
+        run: FlowRunId(uuid::Uuid::nil()),
+        node: NodeId::task(0),
+        attempt,
+        key: key.to_owned(),
+        op,
+        keep,
+        sent_at: None,
+    };
+    let message = Op::Signal("stands for a message".to_owned());
+    let task = send(1, "task", message, false);
+    let cancel = |attempt, key: &str| send(attempt, "cancel", Op::Cancel(key.to_owned()), true);
+    assert!(is_left_over(&task, &[task.clone()]));
+    assert!(is_left_over(
+        &task,
+        &[task.clone(), cancel(1, "other"), cancel(2, "task")]
+    ));
+    assert!(!is_left_over(&task, &[task.clone(), cancel(1, "task")]));
+    assert!(!is_left_over(&cancel(1, "task"), &[task]), "it is to be done");
+}

@@ -39,7 +39,7 @@ fn events(failing: bool) -> Vec<Event> {
     vec![
         Event::Admitted,
         Event::Prepared {
-            round: 0,
+            renewals: 0,
             node,
             prepared: Prepared::Run {
                 input: Json::null(),

@@ -28,6 +28,7 @@ impl Run {
     }
 
     pub(super) fn renew(&mut self, nodes: &[NodeId], at: Timestamp) {
+        self.renewals += 1;
         let mut waiting = nodes.to_vec();
         for &node in nodes {
             match node.index {

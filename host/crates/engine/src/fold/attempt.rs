@@ -82,6 +82,10 @@ impl Run {
 
     pub(super) fn open_command(&mut self, node: NodeId, attempt: u32, command: &Command) {
         let key = command.key.clone();
+        if !matches!(command.op, Op::Cancel(_)) {
+            // First, for what the new one puts on the agenda may equal what the old one has there.
+            self.close_command(node, &key);
+        }
         let wait = match &command.op {
             Op::TimerAt(at) => {
                 self.agenda.arm(*at, Alarm::Command(node, key.clone()));
@@ -99,7 +103,6 @@ impl Run {
                 op: Box::new(command.op.clone()),
             },
         };
-        self.close_command(node, &key);
         if let Some(attempt) = self.active(node) {
             attempt.waits.insert(&key, wait);
         }

@@ -105,7 +105,7 @@ impl Simulation {
             Due::Slot => Event::Admitted,
             Due::Prepare { node } => Event::Prepared {
                 node: *node,
-                round: self.run.round(),
+                renewals: self.run.renewals(),
                 prepared: self.prepare(*node),
             },
             Due::Call { node, attempt, step } => {
@@ -370,7 +370,7 @@ pub(crate) fn run_grid(layers: usize, width: usize) -> usize {
                 Due::Slot => Event::Admitted,
                 Due::Prepare { node } => Event::Prepared {
                     node,
-                    round: 0,
+                    renewals: 0,
                     prepared: Prepared::Run {
                         input: Json::null(),
                         limit_ms: None,

@@ -7,7 +7,7 @@ use grepx_engine::{FlowRunId, Json, NodeId};
 use serde_json::{Map, Value, json};
 
 use crate::definitions::Deployment;
-use crate::runner::{RunRequest, Triggered};
+use crate::runner::{Begin, RunRequest, Triggered};
 use crate::store::Switch;
 use crate::task;
 
@@ -35,6 +35,11 @@ enum Errand {
     Pause,
     Resume,
     Signal,
+    Retry {
+        begin: Begin,
+        later_ms: Option<u64>,
+    },
+    MarkDone,
     SwitchPool {
         paused: bool,
     },
@@ -56,12 +61,14 @@ pub(super) async fn chaos(sim: &Sim, host: &Host, luck: &mut Luck, ms: u64) {
 
 fn act(sim: &Sim, host: &Host, luck: &mut Luck) {
     let errand = match luck.below(100) {
-        0..40 => trigger(sim, luck),
-        40..48 => Errand::Cancel,
-        48..57 => Errand::Pause,
-        57..67 => Errand::Resume,
-        67..84 => Errand::Signal,
-        84..88 => Errand::SwitchPool {
+        0..36 => trigger(sim, luck),
+        36..43 => Errand::Cancel,
+        43..51 => Errand::Pause,
+        51..60 => Errand::Resume,
+        60..74 => Errand::Signal,
+        74..80 => retry(luck),
+        80..85 => Errand::MarkDone,
+        85..88 => Errand::SwitchPool {
             paused: luck.percent(40),
         },
         88..94 => {
@@ -82,6 +89,20 @@ fn trigger(sim: &Sim, luck: &mut Luck) -> Errand {
         key: luck.percent(60).then(|| format!("key-{}", luck.below(6))),
         later_ms: luck.percent(15).then(|| luck.below(10_000)),
         debug: luck.percent(20),
+    }
+}
+
+fn retry(luck: &mut Luck) -> Errand {
+    // Where a flow has no such task, the host says so.
+    let task = format!("task{}", luck.below(4));
+    Errand::Retry {
+        begin: match luck.below(10) {
+            0..5 => Begin::Failed,
+            5..7 => Begin::Start,
+            7..9 => Begin::From(task),
+            _ => Begin::Only(task),
+        },
+        later_ms: luck.percent(25).then(|| luck.below(8_000)),
     }
 }
 
@@ -136,6 +157,21 @@ async fn carry_out(sim: &Sim, host: &Host, errand: Errand, mut luck: Luck) -> St
             Some((run, node)) => signal(sim, host, run, node).await,
             None => "nobody waits".to_owned(),
         },
+        Errand::Retry { begin, later_ms } => match luck.one_of(&host.eyes.ended()).copied() {
+            Some(run) => {
+                let start_at = later_ms.map(|ms| crate::clock::now().plus_ms(ms));
+                let answer = host.runner.retry(run, begin, start_at).await;
+                if answer.is_ok() {
+                    sim.ledger.lock().retried.push(run);
+                }
+                format!("{run} {answer:?}")
+            }
+            None => "nothing has ended".to_owned(),
+        },
+        Errand::MarkDone => match luck.one_of(&host.eyes.task_runs()).copied() {
+            Some((run, node)) => mark_done(sim, host, run, node).await,
+            None => "there is nothing to mark".to_owned(),
+        },
         of_a_run => match luck.one_of(&host.eyes.live()).copied() {
             Some(run) => change(sim, host, &of_a_run, run).await,
             None => "nothing runs".to_owned(),
@@ -184,6 +220,15 @@ async fn signal(sim: &Sim, host: &Host, run: FlowRunId, node: NodeId) -> String 
     let answer = host.runner.signal(run, node, GO.to_owned(), payload).await;
     if answer.is_ok() {
         sim.ledger.lock().signalled.push((run, node));
+    }
+    format!("{run} {node} {answer:?}")
+}
+
+async fn mark_done(sim: &Sim, host: &Host, run: FlowRunId, node: NodeId) -> String {
+    let result = Json::from(&json!(["by hand"]));
+    let answer = host.runner.mark_done(run, node, "by hand".to_owned(), result).await;
+    if answer.is_ok() {
+        sim.ledger.lock().marked.push((run, node));
     }
     format!("{run} {node} {answer:?}")
 }

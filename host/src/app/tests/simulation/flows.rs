@@ -16,6 +16,10 @@ use super::luck::Luck;
 pub(super) const CONNECTION: &str = "celery";
 /// What children run: it has no limits, so that no parent waits for itself.
 pub(super) const LEAF: &str = "leaf";
+/// The input that is the result of an upstream, if there is one.
+pub(super) const ABOVE: &str = "above";
+/// The tag that is limited. Tasks of `LEAF` have none, so that no parent waits for itself.
+pub(super) const TAG: &str = "db";
 /// Schedules end so long after the beginning.
 pub(super) const SCHEDULES_MS: i64 = 25_000;
 
@@ -30,11 +34,16 @@ pub(super) fn catalog(luck: &mut Luck, begin: Timestamp) -> Catalog {
     for number in 0..luck.between(1, 3) {
         let name = format!("flow-{number}");
         let timeout = luck.percent(10).then(|| luck.between(3_000, 20_000));
-        let tasks = tasks(luck);
         let pool = *luck.one_of(&["open", "narrow", "narrow"]).expect("some");
+        // Not with a limit of flow runs: a run that resumes has its slots of tags and waits for one of
+        // its pool, which may be held by a run that waits for the tag.
+        let tagged = pool == "open" && luck.percent(70);
+        let tasks = tasks(luck, if tagged { 50 } else { 0 });
         let queue = *luck.one_of(&["default", "first"]).expect("some");
         let mut deployment = deployment(flow(&name, tasks, timeout), pool, queue);
-        limit(luck, &mut deployment);
+        if !tagged {
+            limit(luck, &mut deployment);
+        }
         schedule(luck, &mut deployment, begin);
         catalog.deployments.push(Arc::new(deployment));
     }
@@ -155,7 +164,7 @@ fn schedule(luck: &mut Luck, deployment: &mut Deployment, begin: Timestamp) {
     };
 }
 
-fn tasks(luck: &mut Luck) -> Vec<Task> {
+fn tasks(luck: &mut Luck, tagged: u64) -> Vec<Task> {
     const KINDS: [&str; 12] = [
         "pure", "pure", "effect", "work", "work", "work", "work", "timer", "ask", "child", "list", "list",
     ];
@@ -164,6 +173,9 @@ fn tasks(luck: &mut Luck) -> Vec<Task> {
     for number in 0..count {
         let kind = *luck.one_of(&KINDS).expect("some");
         let mut task = task(luck, number, kind);
+        if luck.percent(tagged) {
+            task.tags.push(TAG.to_owned());
+        }
         for above in 0..number {
             if luck.percent(45) {
                 task.upstreams.push(above);
@@ -178,6 +190,12 @@ fn tasks(luck: &mut Luck) -> Vec<Task> {
         {
             task.for_each = Some(format!("results.{}", tasks[*list as usize].name));
             task.inputs.push(("item".to_owned(), "item".to_owned()));
+        }
+        if let Some(above) = luck.one_of(&task.upstreams).copied()
+            && luck.percent(50)
+        {
+            let above = format!("results.{} | default(none)", tasks[above as usize].name);
+            task.inputs.push((ABOVE.to_owned(), above));
         }
         tasks.push(task);
     }
@@ -220,11 +238,16 @@ pub(super) struct Limits {
     pub(super) pools: BTreeMap<String, u32>,
     pub(super) queues: BTreeMap<(String, String), u32>,
     pub(super) deployments: BTreeMap<String, u32>,
+    /// Task runs with [`TAG`].
+    pub(super) tagged: u32,
 }
 
 impl Limits {
-    pub(super) fn of(catalog: &Catalog) -> Self {
-        let mut limits = Self::default();
+    pub(super) fn of(catalog: &Catalog, tagged: u32) -> Self {
+        let mut limits = Self {
+            tagged,
+            ..Self::default()
+        };
         for pool in catalog.pools.values() {
             limits
                 .pools

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use grepx_engine::{Fact, FlowRunId, NodeId, Outcome, Record, Timestamp};
+use serde_json::Value;
 
 use crate::definitions::{CatchUp, Overlap};
 use crate::runner;
-use crate::store::{FlowRun, FlowRunFilter, FlowRunSort, Moment, Page, Store};
+use crate::store::{FlowRun, FlowRunFilter, FlowRunSort, Moment, Page};
 
-use super::flows::Limits;
-use super::life::Sim;
+use super::flows::{Limits, TAG};
+use super::histories;
+use super::life::{Host, Sim};
 
 /// Flow runs of one simulation, far more than it makes.
 const RUNS_MAX: u32 = 10_000;
@@ -28,6 +30,10 @@ pub(super) fn of_this_moment(now: &Moment, limits: &Limits) -> Vec<String> {
     exceeded(&mut wrong, "work queue", &queues, &limits.queues);
     exceeded(&mut wrong, "deployment", &deployments, &limits.deployments);
     exceeded(&mut wrong, "slots of", &now.held, &limits.pools);
+    if now.tagged > limits.tagged {
+        let most = limits.tagged;
+        wrong.push(format!("{} task runs with the tag at once, {most} may be", now.tagged));
+    }
     if now.leaked > 0 {
         wrong.push(format!("{} flow runs have ended and hold or want a slot", now.leaked));
     }
@@ -56,7 +62,8 @@ struct Left {
 }
 
 /// When all is done.
-pub(super) async fn judge(sim: &Sim, store: &Store) {
+pub(super) async fn judge(sim: &Sim, host: &Host) {
+    let (store, eyes) = (&host.store, &host.eyes);
     let filter = FlowRunFilter::default();
     let runs = store.flow_runs(filter, FlowRunSort::IdDesc, Page::first(RUNS_MAX));
     let mut left = Left {
@@ -72,6 +79,14 @@ pub(super) async fn judge(sim: &Sim, store: &Store) {
     instants(sim, &left, &mut wrong);
     children(&left, &mut wrong);
     own_results(sim, &left, &mut wrong);
+    by_themselves(sim, &left, &mut wrong);
+    wrong.extend(eyes.orphans().into_iter().map(|what| format!("{what} is left over")));
+    let holders = host.runner.tag_holders(TAG);
+    wrong.extend(
+        holders
+            .iter()
+            .map(|holder| format!("{holder} holds a slot of the tag when all is done")),
+    );
     let slots = store.slot_runs().await.expect("the store can be read");
     wrong.extend(slots.keys().map(|run| format!("{run} has a slot when all is done")));
     let verified = runner::verify(store).await.expect("the store can be verified");
@@ -123,6 +138,20 @@ fn kept(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
         let forgotten = runs.iter().filter(|run| !has(run, like));
         wrong.extend(forgotten.map(|run| format!("{run} was {what}, and its log does not say so")));
     }
+    for run in &entries.retried {
+        let asked = entries.retried.iter().filter(|one| *one == run).count();
+        let reopened = count(left, run, |fact| matches!(fact, Fact::Reopened { .. }));
+        if reopened < asked {
+            wrong.push(format!("{run} was to go on {asked} times, and did {reopened} times"));
+        }
+    }
+    for (run, node) in &entries.marked {
+        let log = left.logs.get(run).into_iter().flatten();
+        let is_mark = |record: &&Record| matches!(&record.fact, Fact::MarkedDone { node: of, .. } if of == node);
+        if log.filter(is_mark).count() == 0 {
+            wrong.push(format!("{run} {node} was marked as done, and its log does not say so"));
+        }
+    }
     let signalled = |run: &FlowRunId, node: &NodeId| {
         let log = left.logs.get(run).into_iter().flatten();
         let signal = |record: &&Record| matches!(&record.fact, Fact::Outcome { node: of, outcome: Outcome::Signal(_), .. } if of == node);
@@ -172,14 +201,44 @@ fn instants(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
     }
 }
 
-/// One flow run for each command that starts one.
+/// One flow run for each command that starts one, and an attempt is told of its own.
 fn children(left: &Left, wrong: &mut Vec<String>) {
-    let mut children: BTreeMap<(FlowRunId, NodeId, u32), u32> = BTreeMap::new();
-    for parent in left.runs.iter().filter_map(|one| one.run.parent.as_ref()) {
-        *children.entry((parent.run, parent.node, parent.attempt)).or_default() += 1;
+    let mut started: BTreeMap<(FlowRunId, NodeId, u32), Vec<String>> = BTreeMap::new();
+    for one in &left.runs {
+        if let Some(parent) = &one.run.parent {
+            let command = (parent.run, parent.node, parent.attempt);
+            started.entry(command).or_default().push(one.run.id.to_string());
+        }
     }
-    for (command, times) in children.into_iter().filter(|(_, times)| *times > 1) {
-        wrong.push(format!("{command:?} has started {times} flow runs"));
+    for (command, children) in started.iter().filter(|(_, children)| children.len() > 1) {
+        wrong.push(format!("{command:?} has started {children:?}"));
+    }
+    for (run, log) in &left.logs {
+        for (node, (attempt, result)) in histories::results(log) {
+            let result = result.to_value();
+            let (Some(attempt), Some(told)) = (attempt, result.get("child").and_then(Value::as_str)) else {
+                continue;
+            };
+            let own = started.get(&(*run, node, attempt));
+            if !own.is_some_and(|own| own.iter().any(|child| child == told)) {
+                wrong.push(format!(
+                    "{run} {node}: attempt {attempt} was told of {told}, its own is {own:?}"
+                ));
+            }
+        }
+    }
+}
+
+/// Each log alone.
+fn by_themselves(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
+    let catalog = sim.catalog.load();
+    for one in &left.runs {
+        let log = left.logs.get(&one.run.id).map(Vec::as_slice).unwrap_or_default();
+        histories::attempts(one.run.id, log, wrong);
+        histories::failures(one.run.id, log, wrong);
+        if let Some(flow) = catalog.flows.get(&one.run.flow_name) {
+            histories::inputs(one.run.id, &flow.definition, log, wrong);
+        }
     }
 }
 
@@ -191,18 +250,11 @@ fn own_results(sim: &Sim, left: &Left, wrong: &mut Vec<String>) {
         let Some(flow) = catalog.flows.get(&one.run.flow_name) else {
             continue;
         };
-        for record in left.logs.get(&one.run.id).into_iter().flatten() {
-            let Fact::Succeeded {
-                node,
-                attempt,
-                result: Some(result),
-                ..
-            } = &record.fact
-            else {
-                continue;
-            };
+        let log = left.logs.get(&one.run.id).map(Vec::as_slice).unwrap_or_default();
+        for (node, (attempt, result)) in histories::results(log) {
+            let Some(attempt) = attempt else { continue };
             let kind = &flow.definition.task(node.task).kind;
-            let key = node.run_id(one.run.id).attempt_key(*attempt).to_string();
+            let key = node.run_id(one.run.id).attempt_key(attempt).to_string();
             if kind != "list" && result.to_value()["id"] != key.as_str() {
                 wrong.push(format!(
                     "{} {node}: attempt {attempt} took {}",

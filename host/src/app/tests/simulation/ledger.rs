@@ -16,6 +16,8 @@ pub(super) struct Entries {
     pub(super) paused: Vec<FlowRunId>,
     pub(super) resumed: Vec<FlowRunId>,
     pub(super) signalled: Vec<(FlowRunId, NodeId)>,
+    pub(super) retried: Vec<FlowRunId>,
+    pub(super) marked: Vec<(FlowRunId, NodeId)>,
     /// From when on no instant of a schedule may be missed.
     pub(super) in_force: Option<Timestamp>,
 }

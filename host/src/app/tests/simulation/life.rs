@@ -17,14 +17,14 @@ use crate::definitions::Catalog;
 use crate::failpoint::{Point, machine};
 use crate::runner::{self, Kinds as TaskKinds, Runner};
 use crate::scheduler::{self, Scheduler};
-use crate::store::{self, Eyes, InLine, Moment, Store};
+use crate::store::{self, ConcurrencyLimit, Eyes, InLine, Moment, Store, TAG_PREFIX};
 use crate::task;
 
-use super::flows::{CONNECTION, Limits};
+use super::flows::{CONNECTION, Limits, TAG};
 use super::ledger::Ledger;
 use super::luck::Luck;
 use super::outside::Shared;
-use super::{clients, judge, script};
+use super::{clients, echoes, judge, script};
 
 /// Notices of the broker that wait for the runner.
 const NOTICES: usize = 64;
@@ -111,7 +111,7 @@ async fn work(sim: &Sim, luck: &mut Luck, end: End, ms: u64) {
         sim.outside.lock().heal();
         clients::finish(sim, &host).await;
         let _ = task::spawn("stop", stop(host.clone())).await;
-        return judge::judge(sim, &host.store).await;
+        return judge::judge(sim, &host).await;
     }
     clients::chaos(sim, &host, luck, ms).await;
     if end == End::Stopped {
@@ -137,7 +137,8 @@ async fn start(sim: Sim) -> Host {
     let (pools, deployments) = (definitions::limits(&catalog), definitions::deployment_limits(&catalog));
     let synced = opened.store.sync_limits(pools, deployments).await;
     synced.expect("the limits are kept");
-    let (notices, heard) = mpsc::channel(NOTICES);
+    limit_tag(&opened.store, sim.limits.tagged).await;
+    let (notices, said) = mpsc::channel(NOTICES);
     let settings = ConnectionSettings {
         sweep: Duration::from_secs(5),
         resend_revoke: Duration::from_secs(4),
@@ -147,9 +148,13 @@ async fn start(sim: Sim) -> Host {
     };
     let (broker, push) = Broker::simulated(settings, Arc::new(sim.outside.clone()), notices);
     sim.outside.lock().push = Some(push);
+    let eyes = Eyes::open(&sim.dir);
     let runner = runner::start(runner::Parts {
         store: opened.store.clone(),
-        kinds: TaskKinds::Script(Arc::new(script::Kinds(sim.outside.clone()))),
+        kinds: TaskKinds::Script(Arc::new(script::Kinds {
+            outside: sim.outside.clone(),
+            eyes: eyes.clone(),
+        })),
         broker: broker.clone(),
         settings: runner::Settings {
             shards: 2,
@@ -157,7 +162,7 @@ async fn start(sim: Sim) -> Host {
         },
         catalog: sim.catalog.clone(),
         admissions: opened.admissions,
-        notices: heard,
+        notices: echoes::between(&sim.outside, said),
         traces: None,
     })
     .await
@@ -172,12 +177,36 @@ async fn start(sim: Sim) -> Host {
     scheduler.sync().await;
     sim.ledger.in_force(crate::clock::now());
     Host {
-        eyes: Eyes::open(&sim.dir),
+        eyes,
         store: opened.store,
         runner,
         scheduler,
         broker,
     }
+}
+
+/// The first life makes the limit, if it gets there.
+async fn limit_tag(store: &Store, slots: u32) {
+    let name = format!("{TAG_PREFIX}{TAG}");
+    let known = store
+        .concurrency_limits(crate::clock::now())
+        .await
+        .expect("they are read");
+    if known.iter().any(|limit| limit.name == name) {
+        return;
+    }
+    let now = crate::clock::now();
+    let made = store.create_limit(ConcurrencyLimit {
+        id: crate::names::new_id(),
+        name,
+        slots,
+        active: true,
+        decay_per_second: 0.0,
+        taken: 0.0,
+        created_at: now,
+        updated_at: now,
+    });
+    made.await.expect("the limit is kept");
 }
 
 async fn stop(host: Host) {

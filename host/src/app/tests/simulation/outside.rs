@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::broker::simulated::Push;
 
+use super::echoes::Echoes;
 use super::luck::Luck;
 
 /// Lines of the trace that are kept; all of them are counted in its fingerprint.
@@ -46,6 +47,7 @@ pub(super) struct Outside {
     pub(super) added: Arc<Notify>,
     /// To the host that lives.
     pub(super) push: Option<mpsc::UnboundedSender<Push>>,
+    pub(super) echoes: Echoes,
     /// Nothing goes wrong any more.
     pub(super) healed: bool,
     pub(super) up: bool,
@@ -91,6 +93,7 @@ impl Shared {
             entries: 0,
             added: Arc::default(),
             push: None,
+            echoes: Echoes::default(),
             healed: false,
             up: true,
             guards: BTreeMap::new(),
@@ -155,6 +158,7 @@ impl Outside {
         self.steady = self.now();
         self.since = None;
         self.push = None;
+        self.echoes.gone();
     }
 
     /// Time passes without a host.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::plugins::{Ctx, Failure};
 use crate::runner::Script;
+use crate::store::Eyes;
 
 use super::flows::{CONNECTION, LEAF};
 use super::luck::Luck;
@@ -26,11 +27,17 @@ const RESULT: &str = "result";
 const CHILD: &str = "child";
 const STARTED: &str = "started:child";
 const TIMER: &str = "timer";
+/// The codes of failures that a worker has told.
+pub(super) const RAISED: &str = "raised";
+pub(super) const REVOKED: &str = "revoked";
 /// The signal that an approval waits for.
 pub(super) const GO: &str = "go";
 
 #[derive(Debug)]
-pub(super) struct Kinds(pub(super) Shared);
+pub(super) struct Kinds {
+    pub(super) outside: Shared,
+    pub(super) eyes: Eyes,
+}
 
 impl Script for Kinds {
     fn is_pure(&self, kind: &str) -> bool {
@@ -38,7 +45,11 @@ impl Script for Kinds {
     }
 
     fn step(&self, kind: String, ctx: Ctx, call: Call) -> BoxFuture<'static, Result<Step, Failure>> {
-        let outside = self.0.clone();
+        let outside = self.outside.clone();
+        if kind == "effect" && self.eyes.attempt(ctx.task_run) < ctx.attempt {
+            let what = format!("an effect of {}: attempt {} is not kept yet", ctx.task_run, ctx.attempt);
+            outside.lock().violations.push(what);
+        }
         async move {
             let (takes, missing) = {
                 let mut outside = outside.lock();
@@ -98,8 +109,10 @@ fn answer(kind: &str, ctx: &Ctx, call: &Call) -> Step {
         match outcome {
             Outcome::Failed(error) => return Step::Failed(error.clone()),
             Outcome::Cancelled => return Step::Failed(TaskError::new(ErrorClass::Cancelled, "withdrawn", "withdrawn")),
-            Outcome::Fired | Outcome::Child(_) => return Step::Done(Json::from(&json!({"id": id}))),
+            Outcome::Fired => return Step::Done(Json::from(&json!({"id": id}))),
             Outcome::Signal(_) if key == STARTED && waits => {}
+            Outcome::Signal(told) if key == STARTED => return child(&id, told),
+            Outcome::Child(report) => return child(&id, report),
             Outcome::Signal(_) => return Step::Done(Json::from(&json!({"id": id}))),
             Outcome::Reply(bytes) => {
                 if let Some(step) = read(bytes) {
@@ -135,10 +148,12 @@ fn start_work(id: &str) -> Step {
 /// A final state ends the attempt; others leave it waiting.
 fn read(bytes: &Bytes) -> Option<Step> {
     let result = TaskResult::decode(bytes.as_ref()).expect("the simulated worker writes results");
+    // A failure says whose it is, as a result does.
+    let failed = |code| TaskError::new(ErrorClass::Retryable, code, result.task_id.clone().unwrap_or_default());
     match result.status {
         Status::Success => Some(Step::Done(Json::from(&result.result))),
-        Status::Failure => Some(Step::Failed(failure("raised"))),
-        Status::Revoked => Some(Step::Failed(failure("revoked"))),
+        Status::Failure => Some(Step::Failed(failed(RAISED))),
+        Status::Revoked => Some(Step::Failed(failed(REVOKED))),
         _ => None,
     }
 }
@@ -155,6 +170,11 @@ fn start_child(id: &str, luck: &Luck) -> Step {
         command(CHILD, Op::StartFlow(child)),
     ];
     suspended(commands, &[STARTED, CHILD])
+}
+
+/// Done, with the flow run that it was told of.
+fn child(id: &str, told: &Json) -> Step {
+    Step::Done(Json::from(&json!({"id": id, "child": told.to_value()["flow_run_id"]})))
 }
 
 fn revocation(id: &str) -> Message {

@@ -28,6 +28,10 @@ impl Simulation {
     pub(super) fn check_reopened(&mut self, before: &Run, event: &Event) {
         self.seen.reopened += 1;
         assert_eq!(self.run.round(), before.round() + 1);
+        assert!(
+            self.run.renewals() > before.renewals(),
+            "a run is reopened for nodes that begin anew"
+        );
         assert_eq!(self.run.started_at(), before.started_at());
         assert_eq!(self.run.ended_at(), None);
         for node in every_node(before) {
