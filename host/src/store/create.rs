@@ -9,10 +9,10 @@ use crate::failpoint::{self, Point};
 use super::changes::Changed;
 use super::commit::{Prepared, RunBefore, to_json};
 use super::model::{Created, NewRun, Planned};
+use super::promote::{self, Standing};
 use super::rows::{blob, item};
 use super::tallies::Of;
 use super::writer::Writing;
-use super::promote::{self, Standing};
 use super::{Error, deployments, origins, planned, retention};
 
 /// Decides inside the transaction whether the run exists already.

@@ -70,9 +70,9 @@ impl Course {
             input: Json::from(&json!({})),
             limit_ms: Some(60_000),
         };
-        let round = self.run.round();
+        let renewals = self.run.renewals();
         let node = NODE;
-        self.take(&Event::Prepared { node, round, prepared }, at);
+        self.take(&Event::Prepared { node, renewals, prepared }, at);
     }
 
     fn answer(&mut self, attempt: u32, answer: Step, at: i64) {

@@ -150,6 +150,7 @@ impl Bench {
             settings: Arc::new(Settings::default()),
             tags,
             catalog: Arc::new(ArcSwap::from_pointee(Catalog::default())),
+            traces: None,
         };
         Self {
             shard: Shard::new(world, runner, mpsc::channel(1).1),
