@@ -61,8 +61,8 @@ fn dependencies_between_modules_point_one_way() {
     assert_eq!(
         edges(&[runner, plugins, ("host/src/clock.rs", ""), ("host/src/store.rs", store)]),
         [
-            "4 `store` must not know `plugins`: `store` stands at the bottom and knows only clock, config, expressions, failpoint, names, report, task, telemetry, yaml",
-            "6 `store` must not know `runner`: `store` stands at the bottom and knows only clock, config, expressions, failpoint, names, report, task, telemetry, yaml",
+            "4 `store` must not know `plugins`: `store` stands at the bottom and knows only clock, config, expressions, failpoint, names, report, task, telemetry, traces, yaml",
+            "6 `store` must not know `runner`: `store` stands at the bottom and knows only clock, config, expressions, failpoint, names, report, task, telemetry, traces, yaml",
         ]
     );
     let allowed = "use crate::plugins::Pool;\nuse crate::runner::Own;\n// crate::cli\nconst X: &str = \"crate::cli\";";

@@ -264,7 +264,7 @@ fn parameter(place: &str, name: &str, declared: &str) -> Result<Value, String> {
     Ok(parameter)
 }
 
-/// `Flow Words`, or `{text/event-stream: text Words}`.
+/// `Flow Words`, or `{text/event-stream: any Words}`.
 fn content(written: &Value, example: Option<&Value>) -> Result<Value, String> {
     let mut content = Map::new();
     let given;

@@ -1,3 +1,5 @@
+//! Who asked for a flow run, as a filter: what Prefect calls `created_by`.
+
 use grepx_engine::{NodeId, StateType};
 use uuid::Uuid;
 
