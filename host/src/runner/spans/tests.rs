@@ -72,7 +72,14 @@ impl Course {
         };
         let renewals = self.run.renewals();
         let node = NODE;
-        self.take(&Event::Prepared { node, renewals, prepared }, at);
+        self.take(
+            &Event::Prepared {
+                node,
+                renewals,
+                prepared,
+            },
+            at,
+        );
     }
 
     fn answer(&mut self, attempt: u32, answer: Step, at: i64) {

@@ -49,7 +49,7 @@ fn a_message_stays_until_it_is_withdrawn() {
     let message = Op::Signal("stands for a message".to_owned());
     let task = send(1, "task", message, false);
     let cancel = |attempt, key: &str| send(attempt, "cancel", Op::Cancel(key.to_owned()), true);
-    assert!(is_left_over(&task, &[task.clone()]));
+    assert!(is_left_over(&task, std::slice::from_ref(&task)));
     assert!(is_left_over(
         &task,
         &[task.clone(), cancel(1, "other"), cancel(2, "task")]
