@@ -9,9 +9,8 @@
 //! The last events are kept in one ring for all ([`Limits`]). A subscriber is a place in that ring and
 //! has no queue of its own: nobody waits for a slow one, and it holds a few commits at most. Whoever
 //! comes too late for an event is told how many it has missed ([`Taken::Gap`]). What clients send has
-//! a share of the ring and goes first. A commit is put into the
-//! ring as it is, and becomes events one by one, when somebody takes them ([`Reader`]); so nobody's
-//! listening costs nearly nothing.
+//! a share of the ring and goes first. A commit is put into the ring as it is, and becomes events one
+//! by one, when somebody takes them ([`Reader`]); so nobody's listening costs nearly nothing.
 //!
 //! Absent on purpose: filters and shapes of events (the API's), a record on the disk (the run store
 //! has what happened), and events that are told before they are true.

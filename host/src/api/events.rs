@@ -26,7 +26,8 @@
 //! after a cut changes nothing.
 //!
 //! Absent on purpose: what people call a flow run after it has begun, task runs of items that go because
-//! their task begins anew (it is told itself), events that are not true yet, and a queue for each client: see [`crate::api::bus`].
+//! their task begins anew (it is told itself), events that are not true yet, and a queue for each
+//! client: see [`crate::api::bus`].
 
 mod choice;
 mod run;

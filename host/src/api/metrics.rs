@@ -3,7 +3,8 @@
 //!
 //! Everything is gathered when somebody asks; between two questions only counters are counted.
 //! Labels are names of definitions, kinds, connections and states: what could have any number of
-//! values is folded into `other` beyond a bound, or left out where a sum says nothing. A run, a task run or a parameter is never a label.
+//! values is folded into `other` beyond a bound, or left out where a sum says nothing. A run, a task run
+//! or a parameter is never a label.
 
 pub(super) mod page;
 mod process;

@@ -111,7 +111,13 @@ impl Prepared {
         created_at: Timestamp,
     ) -> Result<(), Error> {
         if self.rows.state.is_none() {
-            update_run(writing, self.commit.run, &scheduled(created_at), &before)?;
+            let scheduled = RunState::new(State {
+                state_type: StateType::Scheduled,
+                name: "Scheduled",
+                message: None,
+                since: created_at,
+            });
+            update_run(writing, self.commit.run, &scheduled, &before)?;
             self.apply(writing)?;
         } else {
             self.apply_to(writing, &before)?;
@@ -269,23 +275,6 @@ impl RunBefore {
                 .flatten(),
             new: self.states == 0,
         })
-    }
-}
-
-fn scheduled(since: Timestamp) -> RunState {
-    RunState {
-        state: State {
-            state_type: StateType::Scheduled,
-            name: "Scheduled",
-            message: None,
-            since,
-        },
-        start_time: None,
-        end_time: None,
-        total_run_time_ms: 0,
-        run_count: 0,
-        starts_again: None,
-        reason: None,
     }
 }
 

@@ -195,6 +195,22 @@ pub struct RunState {
     pub reason: Option<String>,
 }
 
+impl RunState {
+    /// Of a run that has not begun.
+    #[must_use]
+    pub const fn new(state: State) -> Self {
+        Self {
+            state,
+            start_time: None,
+            end_time: None,
+            total_run_time_ms: 0,
+            run_count: 0,
+            starts_again: None,
+            reason: None,
+        }
+    }
+}
+
 /// The view of a task run; replaces the row before it.
 #[derive(Debug, Clone)]
 pub struct TaskRow {

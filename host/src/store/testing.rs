@@ -85,15 +85,7 @@ pub(super) fn state(state_type: StateType, name: &'static str, since: i64) -> St
 }
 
 pub(super) fn run_state(state_type: StateType, name: &'static str, since: i64) -> RunState {
-    RunState {
-        state: state(state_type, name, since),
-        start_time: None,
-        end_time: None,
-        total_run_time_ms: 0,
-        run_count: 0,
-        starts_again: None,
-        reason: None,
-    }
+    RunState::new(state(state_type, name, since))
 }
 
 pub(super) fn fact(seq: u64, fact: Fact) -> Record {

@@ -31,9 +31,7 @@ impl Doorstep {
             peer: peer(request),
         }
     }
-}
 
-impl Doorstep {
     /// Whether the request itself has shown something that the door knows.
     pub(in crate::api) const fn is_known(&self) -> bool {
         self.visitor.is_some()

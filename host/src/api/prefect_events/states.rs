@@ -11,8 +11,8 @@ use crate::clock::rfc3339;
 use crate::definitions::Catalog;
 use crate::store::{FlowRun, RunChange, RunIdentity, Step, StoredState, TaskRow};
 
-/// Prefect's limit for what its events carry of a message.
-const MESSAGE_CHARS_MAX: usize = 100_000;
+/// Prefect's limit for what its events carry of a message; it counts characters.
+const MESSAGE_BYTES_MAX: usize = 100_000;
 
 /// The state before.
 struct Former<'a> {
@@ -148,5 +148,5 @@ fn payload(state_type: StateType, name: &str, message: Option<&str>) -> Value {
 }
 
 fn cut(message: &str) -> &str {
-    &message[..message.floor_char_boundary(MESSAGE_CHARS_MAX)]
+    &message[..message.floor_char_boundary(MESSAGE_BYTES_MAX)]
 }

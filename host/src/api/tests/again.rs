@@ -464,18 +464,15 @@ async fn a_run_that_goes_on_later_is_waited_for_until_then() {
     assert_eq!(answer.body["status"], "ABORT", "its time has come");
     let mut commit = Commit::new(run);
     commit.state = Some(RunState {
-        state: State {
+        start_time: Some(NOW),
+        run_count: 1,
+        starts_again: Some(clock::now().plus_ms(3_600_000)),
+        ..RunState::new(State {
             state_type: StateType::Scheduled,
             name: "Scheduled",
             message: None,
             since: NOW,
-        },
-        start_time: Some(NOW),
-        end_time: None,
-        total_run_time_ms: 1,
-        run_count: 1,
-        starts_again: Some(clock::now().plus_ms(3_600_000)),
-        reason: None,
+        })
     });
     world.store.commit(commit).await.expect("kept");
     let answer = world.post(&path, running).await;

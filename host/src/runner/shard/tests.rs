@@ -33,6 +33,20 @@ fn reader() -> Vec<Task> {
     vec![task("a", "fails"), b]
 }
 
+/// A run whose only task finds its tag full, and the answer that says so.
+async fn refused_a_slot(bench: &mut Bench) -> (FlowRunId, Task, Mail) {
+    bench.limit("db", 0);
+    let tagged = Task {
+        tags: vec!["db".to_owned()],
+        ..task("a", "pure")
+    };
+    let run = bench.create(vec![tagged.clone()]).await;
+    let refused = bench
+        .until(|mail| matches!(mail, Mail::Done(done) if done.work == Work::Prepare))
+        .await;
+    (run, tagged, refused)
+}
+
 #[tokio::test]
 async fn what_was_evaluated_without_a_result_is_evaluated_again() {
     let mut bench = Bench::new().await;
@@ -95,15 +109,7 @@ async fn a_slot_of_a_tag_is_held_until_the_end_is_kept() {
 #[tokio::test]
 async fn a_paused_run_leaves_the_slot_of_a_tag_to_the_next() {
     let mut bench = Bench::new().await;
-    bench.limit("db", 0);
-    let tagged = Task {
-        tags: vec!["db".to_owned()],
-        ..task("a", "pure")
-    };
-    let run = bench.create(vec![tagged.clone()]).await;
-    let refused = bench
-        .until(|mail| matches!(mail, Mail::Done(done) if done.work == Work::Prepare))
-        .await;
+    let (run, tagged, refused) = refused_a_slot(&mut bench).await;
     bench.shard.take(refused);
     bench.shard.event(run, Event::Pause, None);
     let slots = bench.slots();
@@ -149,15 +155,7 @@ async fn what_was_committed_for_one_attempt_calls_no_other() {
 #[tokio::test]
 async fn what_has_ended_is_held_by_nothing() {
     let mut bench = Bench::new().await;
-    bench.limit("db", 0);
-    let tagged = Task {
-        tags: vec!["db".to_owned()],
-        ..task("a", "pure")
-    };
-    let run = bench.create(vec![tagged.clone()]).await;
-    let refused = bench
-        .until(|mail| matches!(mail, Mail::Done(done) if done.work == Work::Prepare))
-        .await;
+    let (run, tagged, refused) = refused_a_slot(&mut bench).await;
     bench.shard.event(run, marked(A, &json!(null)), None);
     let (slots, place) = (bench.slots(), (run, A));
     // As if it had been refused only now.

@@ -186,8 +186,7 @@ impl Conditions {
             all.choice("r.idempotency_key", &filter.idempotency_key);
             all.creator(&filter.creator);
             if filter.holds_slot {
-                all.terms
-                    .push("EXISTS (SELECT 1 FROM slots s WHERE s.run_id = r.id AND s.held = 1)".to_owned());
+                all.raw("EXISTS (SELECT 1 FROM slots s WHERE s.run_id = r.id AND s.held = 1)");
             }
             if let Some(filter) = &filter.task_run {
                 all.has_task_run(filter);
@@ -217,7 +216,7 @@ impl Conditions {
     fn parent_outside(&mut self, others: &FlowRunFilter) {
         let mut inner = Self::default();
         inner.flow_runs(others);
-        self.terms.push(format!(
+        self.raw(format!(
             "NOT EXISTS (SELECT 1 FROM (SELECT r.parent_run AS id) p CROSS JOIN flow_runs r ON r.id = p.id WHERE {})",
             inner.sql()
         ));

@@ -58,15 +58,7 @@ impl Runner {
         let found = self.store().flow_run(run).await.expect("read").expect("it was made");
         let mut commit = Commit::new(run);
         commit.identity = Some(Arc::new(RunIdentity::from(&found.run)));
-        commit.state = Some(RunState {
-            state: state(state_type, name),
-            start_time: None,
-            end_time: None,
-            total_run_time_ms: 0,
-            run_count: 0,
-            starts_again: None,
-            reason: None,
-        });
+        commit.state = Some(RunState::new(state(state_type, name)));
         self.store().commit(commit).await.expect("kept");
     }
 }
@@ -107,15 +99,7 @@ impl Control for Shared {
                 labels: Json::from(&request.labels),
             };
             let mut first = Commit::new(id);
-            first.state = Some(RunState {
-                state: state(StateType::Scheduled, "Scheduled"),
-                start_time: None,
-                end_time: None,
-                total_run_time_ms: 0,
-                run_count: 0,
-                starts_again: None,
-                reason: None,
-            });
+            first.state = Some(RunState::new(state(StateType::Scheduled, "Scheduled")));
             match self.0.store().create(run, None, first).await? {
                 Created::New => Ok(Triggered::New(id)),
                 Created::Existing(id) => Ok(Triggered::Existing(id)),
