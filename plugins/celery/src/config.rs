@@ -40,6 +40,12 @@ pub enum WhenLost {
     Ask,
 }
 
+impl WhenLost {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The plugin's settings in the host's configuration: how the workers are set up.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

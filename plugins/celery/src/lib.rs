@@ -28,22 +28,37 @@ const LOST: &str = "lost";
 #[derive(Debug)]
 pub struct Celery;
 
-/// What is needed to read the answer and to call the task off.
+/// What is needed to read the answer and to call the task off. It is kept for as long as the task
+/// waits, a hundred thousand times perhaps: so nothing in it that follows from the rest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     id: String,
     task: String,
     queue: String,
     connection: String,
-    result_key: String,
-    #[serde(default)]
+    /// What the result key begins with, where the workers say so.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    key_prefix: String,
+    /// The whole key, of version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    result_key: Option<String>,
+    #[serde(default, skip_serializing_if = "WhenLost::is_default")]
     when_lost: WhenLost,
+}
+
+impl State {
+    fn result_key(&self) -> String {
+        let whole = self.result_key.clone();
+        whole.unwrap_or_else(|| grepx_celery::result_key(&self.key_prefix, &self.id))
+    }
 }
 
 impl Durable for Celery {
     const KIND: &'static str = "celery";
     const SUMMARY: &'static str = "Has a Celery worker run the task";
     const CAPABILITIES: &'static [&'static str] = &["connection:*"];
+    const STATE_VERSION: u32 = 2;
+    const OLDEST_STATE: u32 = 1;
     type Input = TaskInput<Map<String, Value>, Config>;
     type Output = Value;
     type State = State;
@@ -56,7 +71,7 @@ impl Durable for Celery {
         let settings: Settings = ctx.settings()?;
         let (state, message) = send::prepare(ctx, &settings, input)?;
         let status = format!("queued on {}", state.queue);
-        let (connection, result_key) = (state.connection.clone(), state.result_key.clone());
+        let (connection, result_key) = (state.connection.clone(), state.result_key());
         Ok(Step::suspend(state)
             .reply(RESULT, connection, result_key)
             .enqueue(TASK, message)
@@ -91,8 +106,12 @@ impl Durable for Celery {
     fn stop(_ctx: &Ctx, state: State, _reason: StopReason) -> Vec<Command> {
         let revoke = Message::new(&state.connection, "control", send::revoke_body(&state.id))
             .meta("control", "revoke")
-            .meta("until-reply", &state.result_key);
+            .meta("until-reply", state.result_key());
         vec![Command::cancel(TASK), Command::broadcast(REVOKE, revoke)]
+    }
+
+    fn migrate(_version: u32, state: Value) -> Result<State, Error> {
+        serde_json::from_value(state).or_permanent("unreadable-state")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grepx_celery::{TaskMessage, result_key};
+use grepx_celery::TaskMessage;
 use grepx_plugin_sdk::prelude::*;
 use serde_json::Map;
 use uuid::Uuid;
@@ -37,7 +37,8 @@ pub(crate) fn prepare(
         id: id.to_owned(),
         queue: config.queue(workers, ctx.work_queue()),
         connection: config.connection().to_owned(),
-        result_key: result_key(&workers.result_key_prefix, id),
+        key_prefix: workers.result_key_prefix.clone(),
+        result_key: None,
         when_lost: config.when_lost.or(workers.when_lost).unwrap_or_default(),
         task,
     };
@@ -60,7 +61,7 @@ pub(crate) fn prepare(
     let mut message = Message::new(&state.connection, &state.queue, body)
         .meta("task-id", id)
         .meta("task-name", &state.task)
-        .meta("result-key", &state.result_key)
+        .meta("result-key", state.result_key())
         .meta("guard", id);
     if let Some(priority) = priority {
         message = message.meta("priority", priority.to_string());

@@ -76,7 +76,7 @@ fn a_message_that_cannot_be_sent_fails_the_attempt() {
 #[test]
 fn stopping_withdraws_the_message_and_revokes_until_a_final_state_stands() {
     let state = started().state;
-    let (id, key) = (state.id.clone(), state.result_key.clone());
+    let (id, key) = (state.id.clone(), state.result_key());
     let commands = Celery::stop(&Ctx::for_tests(), state, StopReason::TimedOut);
     let [cancel, revoke] = commands.as_slice() else {
         panic!("two commands: {commands:?}")
@@ -185,6 +185,16 @@ fn a_result_says_more_than_its_absence() {
 #[test]
 fn a_state_of_an_older_build_is_read() {
     let old = json!({"id": "i", "task": "t", "queue": "q", "connection": "c", "result_key": "k"});
-    let state: State = serde_json::from_value(old).expect("reads");
+    let state = Celery::migrate(1, old).expect("reads");
     assert_eq!(state.when_lost, WhenLost::Retry);
+    assert_eq!(state.result_key(), "k");
+    let kept = serde_json::to_value(&state).expect("JSON");
+    assert_eq!(kept["result_key"], "k", "also when it waits on");
+}
+
+#[test]
+fn a_state_holds_nothing_that_follows_from_the_rest() {
+    let kept = serde_json::to_value(started().state).expect("JSON");
+    let fields: Vec<&String> = kept.as_object().expect("an object").keys().collect();
+    assert_eq!(fields, ["id", "task", "queue", "connection"]);
 }

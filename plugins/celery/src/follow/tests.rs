@@ -9,7 +9,8 @@ fn state() -> State {
         queue: "gpu".into(),
         connection: "celery".into(),
         when_lost: crate::WhenLost::default(),
-        result_key: "celery-task-meta-id-1".into(),
+        key_prefix: String::new(),
+        result_key: None,
     }
 }
 

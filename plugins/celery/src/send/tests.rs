@@ -85,7 +85,7 @@ fn the_host_finds_what_it_needs_beside_the_message() {
         (message.connection.as_str(), message.destination.as_str()),
         ("celery", "gpu")
     );
-    assert_eq!(state.result_key, key);
+    assert_eq!(state.result_key(), key);
 }
 
 #[test]
