@@ -117,7 +117,9 @@ impl Plugins {
     pub async fn load(settings: Settings) -> Result<(Self, Vec<Problem>), Error> {
         let plugins = Self::empty(settings)?;
         plugins.0.starting.store(true, Relaxed);
-        let (files, mut problems) = scan(&plugins.0.settings.dir);
+        let (mut files, mut problems) = scan(&plugins.0.settings.dir);
+        // The largest first, so that no core waits for it at the end.
+        files.sort_by_cached_key(|file| std::cmp::Reverse(std::fs::metadata(file).map_or(0, |data| data.len())));
         let loaded = futures_util::stream::iter(files)
             .map(|file| {
                 let plugins = plugins.clone();

@@ -76,6 +76,8 @@ fn config() -> Config {
         .parallel_compilation(false)
         // Places in the component's code are shown to nobody, and take a third of the cache.
         .generate_address_map(false)
+        // For debuggers alone: backtraces follow frame pointers. Registering it is a part of each start.
+        .native_unwind_info(false)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16));
     config
 }
