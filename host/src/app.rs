@@ -219,14 +219,17 @@ fn event_limits(settings: &Settings) -> bus::Limits {
 }
 
 fn runner_settings(settings: &Settings) -> runner::Settings {
+    let usual = runner::Settings::default();
     runner::Settings {
+        // No fewer than plugins take.
+        turns: usual.turns.max(settings.plugins.concurrent_calls as usize),
         result_bytes: settings.limits.result_bytes,
         mapped_items: settings.limits.mapped_items,
         when_missing: match settings.plugins.when_missing {
             config::WhenMissing::Wait => runner::WhenMissing::Wait,
             config::WhenMissing::Fail => runner::WhenMissing::Fail,
         },
-        ..runner::Settings::default()
+        ..usual
     }
 }
 

@@ -290,9 +290,9 @@ impl Broker {
     ///
     /// # Errors
     /// When there is no such connection, or `waiting_max` keys are open.
-    pub fn watch(&self, connection: &str, key: &str, waiter: Waiter) -> Result<(), SendError> {
+    pub fn watch(&self, connection: &str, key: impl Into<Arc<str>>, waiter: Waiter) -> Result<(), SendError> {
         let connection = self.connection(connection)?;
-        connection.parts().1.watch(key, waiter)
+        connection.parts().1.watch(key.into(), waiter)
     }
 
     /// Ends a watch; a value that is already on its way may still arrive.

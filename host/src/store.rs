@@ -487,6 +487,6 @@ impl Drop for Inner {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

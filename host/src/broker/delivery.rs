@@ -58,7 +58,7 @@ impl Deliveries {
         lock(&self.waiting)
     }
 
-    pub(crate) fn watch(&self, key: &str, waiter: Waiter) -> Result<(), SendError> {
+    pub(crate) fn watch(&self, key: Arc<str>, waiter: Waiter) -> Result<(), SendError> {
         let watched = self.waiting().watch(key, waiter);
         self.changed.notify_one();
         watched.map_err(|LimitReached| self.full())
@@ -70,7 +70,7 @@ impl Deliveries {
     }
 
     pub(crate) fn watch_revocation(&self, key: &str) -> Result<(), SendError> {
-        let watched = self.waiting().watch_revocation(key);
+        let watched = self.waiting().watch_revocation(key.into());
         self.changed.notify_one();
         watched.map_err(|LimitReached| self.full())
     }

@@ -1,11 +1,13 @@
 //! Who waits for which result key. Pure: the subscription to a server and the memory broker share
 //! it. Keys are ordered, so that everything open can be visited in chunks without a copy.
 //!
-//! A waiting key costs about 400 bytes: the entry, its key, one waiter and the waiter's key.
+//! A waiting key costs about 250 bytes: the entry, one waiter and the waiter's key; its own text is
+//! shared with whoever asked.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use super::Waiter;
 
@@ -25,11 +27,11 @@ struct Entry {
 
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    entries: BTreeMap<Box<str>, Entry>,
+    entries: BTreeMap<Arc<str>, Entry>,
     /// Keys that have to be subscribed to or read.
-    changed: Vec<Box<str>>,
+    changed: Vec<Arc<str>>,
     /// Keys nobody waits for any more, still subscribed.
-    dropped: Vec<Box<str>>,
+    dropped: Vec<Arc<str>>,
     limit: usize,
 }
 
@@ -58,8 +60,9 @@ impl Waiting {
     }
 
     /// Adds a waiter; one that already waits for the key changes nothing.
-    pub(crate) fn watch(&mut self, key: &str, waiter: Waiter) -> Result<(), LimitReached> {
-        let entry = self.entry(key)?;
+    pub(crate) fn watch(&mut self, key: impl Into<Arc<str>>, waiter: Waiter) -> Result<(), LimitReached> {
+        let key = key.into();
+        let entry = self.entry(&key)?;
         if entry.waiters.contains(&waiter) {
             return Ok(());
         }
@@ -68,24 +71,24 @@ impl Waiting {
         entry.waiters.push(waiter);
         entry.last = 0;
         entry.ended = false;
-        self.queue(key);
+        self.queue(&key);
         Ok(())
     }
 
-    pub(crate) fn watch_revocation(&mut self, key: &str) -> Result<(), LimitReached> {
-        let entry = self.entry(key)?;
+    pub(crate) fn watch_revocation(&mut self, key: Arc<str>) -> Result<(), LimitReached> {
+        let entry = self.entry(&key)?;
         entry.revoking = true;
         entry.last = 0;
         entry.ended = false;
-        self.queue(key);
+        self.queue(&key);
         Ok(())
     }
 
-    fn entry(&mut self, key: &str) -> Result<&mut Entry, LimitReached> {
-        if !self.entries.contains_key(key) && self.entries.len() >= self.limit {
+    fn entry(&mut self, key: &Arc<str>) -> Result<&mut Entry, LimitReached> {
+        if !self.entries.contains_key(&**key) && self.entries.len() >= self.limit {
             return Err(LimitReached);
         }
-        Ok(self.entries.entry(key.into()).or_insert_with(|| Entry {
+        Ok(self.entries.entry(key.clone()).or_insert_with(|| Entry {
             waiters: Vec::new(),
             revoking: false,
             subscribed: false,
@@ -97,11 +100,13 @@ impl Waiting {
 
     /// Asks for `key` to be looked at again.
     pub(crate) fn queue(&mut self, key: &str) {
-        if let Some(entry) = self.entries.get_mut(key)
+        let known = self.entries.get_key_value(key).map(|(known, _)| known.clone());
+        if let Some(known) = known
+            && let Some(entry) = self.entries.get_mut(key)
             && !entry.queued
         {
             entry.queued = true;
-            self.changed.push(key.into());
+            self.changed.push(known);
         }
     }
 
@@ -145,7 +150,7 @@ impl Waiting {
     }
 
     /// Up to `max` keys that have to be looked at; those still open, each once.
-    pub(crate) fn take_changed(&mut self, max: usize) -> Vec<Box<str>> {
+    pub(crate) fn take_changed(&mut self, max: usize) -> Vec<Arc<str>> {
         let from = self.changed.len().saturating_sub(max);
         let mut keys = self.changed.split_off(from);
         keys.retain(|key| match self.entries.get_mut(&**key) {
@@ -156,7 +161,7 @@ impl Waiting {
     }
 
     /// The keys to unsubscribe from, once there are `min` of them.
-    pub(crate) fn take_dropped(&mut self, min: usize) -> Vec<Box<str>> {
+    pub(crate) fn take_dropped(&mut self, min: usize) -> Vec<Arc<str>> {
         if self.dropped.len() < min {
             return Vec::new();
         }
@@ -167,7 +172,7 @@ impl Waiting {
     }
 
     /// Marks keys as subscribed; one that was dropped meanwhile is noted for unsubscription.
-    pub(crate) fn mark_subscribed(&mut self, keys: &[Box<str>]) {
+    pub(crate) fn mark_subscribed(&mut self, keys: &[Arc<str>]) {
         for key in keys {
             match self.entries.get_mut(&**key) {
                 Some(entry) => entry.subscribed = true,
@@ -189,7 +194,7 @@ impl Waiting {
     }
 
     /// Up to `max` open keys after `after`, in order.
-    pub(crate) fn open_after(&self, after: Option<&str>, max: usize) -> Vec<Box<str>> {
+    pub(crate) fn open_after(&self, after: Option<&str>, max: usize) -> Vec<Arc<str>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.entries
             .range::<str, _>((from, Bound::Unbounded))

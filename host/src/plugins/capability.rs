@@ -81,7 +81,7 @@ impl Capability {
 pub(super) fn missing(commands: &[Command], asked: &[Capability], grants: &Grants) -> Option<Capability> {
     let any = asked.contains(&Capability::Connection(Capability::ANY.to_owned()));
     commands.iter().find_map(|command| {
-        let connection = |name: &String| Some(Capability::Connection(name.clone()));
+        let connection = |name: &str| Some(Capability::Connection(name.to_owned()));
         let needed = match &command.op {
             Op::Enqueue(message) | Op::Broadcast(message) => connection(&message.connection),
             Op::Reply { connection: name, .. } => connection(name),

@@ -198,9 +198,12 @@ fn op(op: steps::Op, now: Timestamp) -> Result<Op, Invalid> {
     Ok(match op {
         steps::Op::TimerIn(ms) => Op::TimerAt(now.plus_ms(ms)),
         steps::Op::TimerAt(ms) => Op::TimerAt(Timestamp(i64::try_from(ms).unwrap_or(i64::MAX))),
-        steps::Op::Enqueue(m) => Op::Enqueue(message(m)),
-        steps::Op::Broadcast(m) => Op::Broadcast(message(m)),
-        steps::Op::Reply((connection, key)) => Op::Reply { connection, key },
+        steps::Op::Enqueue(m) => Op::Enqueue(message(m).into()),
+        steps::Op::Broadcast(m) => Op::Broadcast(message(m).into()),
+        steps::Op::Reply((connection, key)) => Op::Reply {
+            connection: connection.into(),
+            key: key.into(),
+        },
         steps::Op::Signal(name) => Op::Signal(name),
         steps::Op::StartFlow(child) => Op::StartFlow(ChildRun {
             deployment: child.deployment,

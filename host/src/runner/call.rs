@@ -6,21 +6,21 @@ use grepx_engine::{Call, ErrorClass, Event, NodeId, Step, TaskError, Verdict};
 use crate::plugins::{Ctx, Failure};
 
 use super::context::{self, CallLog};
-use super::events::Future;
+use super::events::{Later, later};
 use super::live::Live;
 use super::mail::Answer;
 use super::{WhenMissing, World};
 
 /// The call of this attempt and step; `None` when it is not due any more. Another one may be due for
 /// the node, whose commit is under way.
-pub(crate) fn call(world: &World, live: &Live, node: NodeId, (attempt, step): (u32, u32)) -> Option<Future> {
+pub(crate) fn call(world: &World, live: &Live, node: NodeId, (attempt, step): (u32, u32)) -> Option<Later> {
     let due = |call: &Call| (call.attempt, call.step) == (attempt, step);
     let call = live.run.call(node).filter(due)?;
     let ctx = context::of_call(world, live, node, &call);
     let kind = live.plan.definition.task(node.task).kind.clone();
     let (kinds, log) = (world.kinds.clone(), CallLog::new(live.id(), node));
     let missing = world.settings.when_missing;
-    Some(Box::pin(async move {
+    Some(later(async move || {
         let sink = std::sync::Arc::new(log.clone());
         let (answer, build) = kinds.step(&kind, &ctx, &call, sink).await;
         let step = match answer {
@@ -54,7 +54,7 @@ fn held(failure: Failure) -> Result<Answer, TaskError> {
 }
 
 /// Asks the policy what follows a failure.
-pub(crate) fn judge(world: &World, live: &Live, node: NodeId) -> Option<Future> {
+pub(crate) fn judge(world: &World, live: &Live, node: NodeId) -> Option<Later> {
     let (attempt, error, since) = live.run.failure(node)?;
     let error = error.clone();
     let ctx = Ctx {
@@ -65,7 +65,7 @@ pub(crate) fn judge(world: &World, live: &Live, node: NodeId) -> Option<Future> 
     let config = live.plan.definition.task(node.task).retry_config.clone();
     let (kinds, log) = (world.kinds.clone(), CallLog::new(live.id(), node));
     let policy = world.settings.policy.clone();
-    Some(Box::pin(async move {
+    Some(later(async move || {
         let sink = std::sync::Arc::new(log.clone());
         let answer = match kinds.judge(&policy, &ctx, &error, &config, sink).await {
             Ok(verdict) => Answer::Event(Event::Judged { node, attempt, verdict }),
@@ -82,12 +82,12 @@ pub(crate) fn judge(world: &World, live: &Live, node: NodeId) -> Option<Future> 
 }
 
 /// Tells the kind of an attempt to stop. An attempt without a state has left nothing to clean up.
-pub(crate) fn stop(world: &World, live: &Live, node: NodeId) -> Option<Future> {
+pub(crate) fn stop(world: &World, live: &Live, node: NodeId) -> Option<Later> {
     let (call, reason) = live.run.stopping(node)?;
     let ctx = context::of_call(world, live, node, &call);
     let kind = live.plan.definition.task(node.task).kind.clone();
     let (kinds, log) = (world.kinds.clone(), CallLog::new(live.id(), node));
-    Some(Box::pin(async move {
+    Some(later(async move || {
         let sink = std::sync::Arc::new(log.clone());
         let commands = match &call.resume {
             None => Ok(Vec::new()),

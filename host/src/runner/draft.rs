@@ -226,7 +226,7 @@ fn run_state(live: &Live) -> RunState {
         total_run_time_ms: run.run_time_ms(crate::clock::now()),
         run_count: run.starts(),
         starts_again: run.starts_again(),
-        reason: live.holds.values().next().cloned(),
+        reason: live.holds.values().next().map(|reason| reason.to_string()),
     }
 }
 
@@ -253,7 +253,7 @@ pub(crate) fn task_row(live: &Live, node: NodeId, input: Option<&Json>, results:
             (Some(start), Some(end)) => end.since_ms(start),
             _ => 0,
         },
-        reason: live.holds.get(&node).cloned(),
+        reason: live.holds.get(&node).map(|reason| reason.to_string()),
         status: run.status(node).map(str::to_owned),
         external_id: (attempt > 0).then(|| node.run_id(live.id()).attempt_key(attempt).to_string()),
         tags: task.tags.clone(),

@@ -1,21 +1,37 @@
 //! What a shard does with an event: the engine decides, the draft takes the facts, and what has
 //! become due is dispatched. The same walk over the agenda serves an event, the boot and the sweep.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use grepx_engine::{Due, ErrorClass, Event, Fact, Mark, NodeId, Op, Outcome, Record, Rejected, TaskError, Timestamp};
+use grepx_engine::{
+    Due, ErrorClass, Event, Fact, Mark, NodeId, Outcome, Record, Rejected, TaskError, Timestamp, Watched,
+};
+use tokio::sync::Semaphore;
 
 use crate::broker::{Broker, SendError, Waiter};
 use crate::failpoint::{self, Point};
+use crate::store::LogRow;
 use crate::traces::TraceId;
 
-use super::live::{self, Live, Watched, Work};
+use super::live::{self, Live, Watching, Work};
 use super::mail::{Answer, Done, Mail};
 use super::tags::{Freed, TagSlots};
 use super::{Runner, World, call, children, prepare, spans};
 
 /// Takes the event and everything that follows from it.
 pub(crate) fn apply(hands: &Hands, live: &mut Live, event: &Event, now: Timestamp) -> Result<(), Rejected> {
+    let mut changed = take(hands, live, event, now)?;
+    while changed && live.run.next_timer(now).is_some_and(|at| at <= now) {
+        changed = take(hands, live, &Event::Tick, now).unwrap_or(false);
+    }
+    hands.begin_retries(live, now);
+    Ok(())
+}
+
+/// Whether it has changed the run.
+fn take(hands: &Hands, live: &mut Live, event: &Event, now: Timestamp) -> Result<bool, Rejected> {
     let event = hands.bounded(event);
     let records = live.run.apply(&event, now)?;
     for record in &records {
@@ -29,12 +45,7 @@ pub(crate) fn apply(hands: &Hands, live: &mut Live, event: &Event, now: Timestam
     }
     hands.dispatch(live);
     live.seal();
-    if matches!(live.run.next_timer(), Some(at) if at <= now) && !records.is_empty() {
-        return match apply(hands, live, &Event::Tick, now) {
-            Ok(()) | Err(_) => Ok(()),
-        };
-    }
-    Ok(())
+    Ok(!records.is_empty())
 }
 
 /// Carries out what is due, each thing once at a time.
@@ -43,14 +54,18 @@ pub(crate) struct Hands {
     pub(crate) world: World,
     runner: Runner,
     tickets: AtomicU64,
+    /// By the work that they are for.
+    turns: [Arc<Semaphore>; Work::COUNT],
 }
 
 impl Hands {
     pub(crate) fn new(world: World, runner: Runner) -> Self {
+        let turns = world.settings.turns;
         Self {
             world,
             runner,
             tickets: AtomicU64::new(1),
+            turns: std::array::from_fn(|_| Arc::new(Semaphore::new(turns))),
         }
     }
 
@@ -63,6 +78,33 @@ impl Hands {
     /// Everything that is due; what is being done already is left alone.
     pub(crate) fn dispatch_all(&self, live: &mut Live) {
         self.dispatch_after(live, Mark::default());
+    }
+
+    /// Retries that are due and need slots of tags begin as far as there are any.
+    pub(crate) fn begin_retries(&self, live: &mut Live, now: Timestamp) {
+        if !live.plan.is_tagged() {
+            return;
+        }
+        let due: Vec<NodeId> = live.run.retries_due(now).collect();
+        for node in due {
+            if !self.world.tags.must_wait((live.id(), node), live.plan.tags(node)) {
+                self.begin_retry(live, node, now);
+            }
+        }
+    }
+
+    pub(crate) fn begin_retry(&self, live: &mut Live, node: NodeId, now: Timestamp) {
+        match self.world.tags.take((live.id(), node), live.plan.tags(node)) {
+            Ok(slot) => {
+                live.holds.remove(&node);
+                if let Err(rejected) = take(self, live, &Event::BeginAttempt { node }, now) {
+                    tracing::debug!(run = %live.id(), %rejected, "a retry does not begin");
+                }
+                // An attempt that has begun holds slots itself by now; else they go back.
+                drop(slot);
+            }
+            Err(reason) => live.hold(node, reason),
+        }
     }
 
     fn dispatch_after(&self, live: &mut Live, after: Mark) {
@@ -91,7 +133,7 @@ impl Hands {
             }
             // A run that was started for an answer which is not on disk could lose its owner.
             Due::Watch { node, attempt, key }
-                if matches!(live.run.watched(*node, *attempt, key), Some(Op::StartFlow(_))) =>
+                if matches!(live.run.watched(*node, *attempt, key), Some(Watched::Child(_))) =>
             {
                 if live.is_submitted() {
                     self.perform(live, due);
@@ -126,7 +168,7 @@ impl Hands {
     /// Does a piece of work in the background; its answer comes as mail.
     pub(crate) fn perform(&self, live: &mut Live, due: &Due) {
         if let Due::Watch { node, attempt, key } = due {
-            if let Some(Op::StartFlow(child)) = live.run.watched(*node, *attempt, key) {
+            if let Some(Watched::Child(child)) = live.run.watched(*node, *attempt, key) {
                 children::start(&self.world, &self.runner, live, *node, *attempt, key, child);
             }
             return;
@@ -145,19 +187,22 @@ impl Hands {
         if live.inflight.contains_key(&(node, work)) {
             return;
         }
-        let future = match due {
+        let later = match due {
             Due::Prepare { node } => prepare::prepare(&self.world, live, *node),
             Due::Call { node, attempt, step } => call::call(&self.world, live, *node, (*attempt, *step)),
             Due::Judge { node, .. } => call::judge(&self.world, live, *node),
             Due::Stop { node, .. } => call::stop(&self.world, live, *node),
             Due::Slot | Due::Watch { .. } => None,
         };
-        let Some(future) = future else { return };
+        let Some(later) = later else { return };
+        let turns = self.turns[work as usize].clone();
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
         let (run, runner) = (live.id(), self.runner.clone());
         let handle = crate::task::spawn("work", async move {
+            // Never closed.
+            let _turn = turns.acquire().await;
             failpoint::reach(before);
-            let (answer, logs) = future.await;
+            let (answer, logs) = later().await;
             failpoint::reach(after);
             let done = Done {
                 run,
@@ -190,7 +235,7 @@ impl Hands {
     }
 
     fn watch(&self, live: &mut Live, node: NodeId, attempt: u32, key: &str) {
-        let Some(Op::Reply { connection, key: reply }) = live.run.watched(node, attempt, key) else {
+        let Some(Watched::Reply { connection, key: reply }) = live.run.watched(node, attempt, key) else {
             return;
         };
         let known = live.watching.get(&node);
@@ -203,18 +248,18 @@ impl Hands {
             attempt,
             key: key.to_owned(),
         };
-        if let Err(error) = self.world.broker.watch(connection, reply, waiter) {
+        if let Err(error) = self.world.broker.watch(connection, reply.clone(), waiter) {
             return self.refused(live, node, attempt, key, &error);
         }
-        let watched = Watched {
+        let watching = Watching {
             command: key.into(),
-            connection: connection.as_str().into(),
-            key: reply.as_str().into(),
+            connection: connection.clone(),
+            key: reply.clone(),
             attempt,
         };
         let known = live.watching.entry(node).or_default();
         known.reserve_exact(1);
-        known.push(watched);
+        known.push(watching);
     }
 
     /// A command that cannot be carried out fails its attempt.
@@ -291,7 +336,7 @@ impl Live {
         }
     }
 
-    /// Slots of tags are held from the first attempt of a node until its end is kept.
+    /// Slots of tags are held from the beginning of an attempt until its end is kept.
     fn hold_tags(&mut self, record: &Record, slots: &TagSlots) {
         let Some(node) = record.fact.node() else { return };
         let tags = self.plan.tags(node);
@@ -302,7 +347,7 @@ impl Live {
         match record.fact {
             Fact::AttemptStarted { attempt, .. } => slots.hold(place, attempt, tags),
             Fact::Mapped { .. } => {}
-            _ if self.run.is_begun(node) => {}
+            _ if self.run.is_under_way(node) => {}
             _ => {
                 slots.leave(place);
                 let (attempt, tags) = (self.run.attempts(node), tags.to_vec());
@@ -314,8 +359,8 @@ impl Live {
     /// What it holds of tags, as the run stands.
     pub(crate) fn settle_tags(&self, slots: &TagSlots) {
         if self.plan.is_tagged() {
-            let begun = self.run.begun();
-            let begun = begun.map(|node| (node, self.run.attempts(node), self.plan.tags(node)));
+            let under_way = self.run.under_way();
+            let begun = under_way.map(|node| (node, self.run.attempts(node), self.plan.tags(node)));
             slots.settle(self.id(), begun);
         }
     }
@@ -387,7 +432,7 @@ impl Live {
     }
 }
 
-fn unwatch(broker: &Broker, run: grepx_engine::FlowRunId, node: NodeId, watched: &Watched) {
+fn unwatch(broker: &Broker, run: grepx_engine::FlowRunId, node: NodeId, watched: &Watching) {
     let waiter = Waiter {
         run,
         node,
@@ -397,5 +442,16 @@ fn unwatch(broker: &Broker, run: grepx_engine::FlowRunId, node: NodeId, watched:
     broker.unwatch(&watched.connection, &watched.key, &waiter);
 }
 
-pub(crate) type Future =
-    std::pin::Pin<Box<dyn std::future::Future<Output = (Answer, Vec<crate::store::LogRow>)> + Send>>;
+/// What work comes to, and what it has to say.
+type Answered = (Answer, Vec<LogRow>);
+
+/// Work that is put together when it is its turn: what is under way takes some kilobytes, and a
+/// `for_each` makes thousands of nodes due at once.
+pub(crate) type Later = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Answered> + Send>> + Send>;
+
+pub(crate) fn later<F>(work: impl FnOnce() -> F + Send + 'static) -> Later
+where
+    F: Future<Output = Answered> + Send + 'static,
+{
+    Box::new(move || Box::pin(work()))
+}

@@ -13,6 +13,7 @@ use crate::store::{Commit, NewRun, RunIdentity};
 
 use super::Error;
 use super::draft::{self, After, Draft};
+use super::log;
 use super::plan::Plan;
 
 #[derive(Debug)]
@@ -30,11 +31,11 @@ pub(crate) struct Live {
     /// Results that other tasks read.
     pub(crate) results: HashMap<TaskRunId, Json>,
     /// Why nodes cannot go on, as far as the host is the cause.
-    pub(crate) holds: BTreeMap<NodeId, String>,
+    pub(crate) holds: BTreeMap<NodeId, Arc<str>>,
     /// Messages that a worker should take.
     pub(crate) queued: BTreeMap<NodeId, Queued>,
     /// Reply keys that the broker watches.
-    pub(crate) watching: BTreeMap<NodeId, Vec<Watched>>,
+    pub(crate) watching: BTreeMap<NodeId, Vec<Watching>>,
     /// Commits that are complete: each state of the flow run has one of its own, so that history and
     /// events show them all.
     sealed: Vec<(Commit, After)>,
@@ -66,15 +67,17 @@ pub(crate) enum Work {
     Stop,
 }
 
+impl Work {
+    pub(crate) const COUNT: usize = 4;
+}
+
 /// A message that was given out, for the questions why nobody takes it and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Queued {
-    pub(crate) connection: String,
-    pub(crate) queue: String,
-    pub(crate) task_name: String,
+    pub(crate) to: Arc<Destination>,
     /// Of the command.
     pub(crate) attempt: u32,
-    pub(crate) key: String,
+    pub(crate) key: Box<str>,
     pub(crate) since: Timestamp,
     /// A worker has said something about it.
     pub(crate) taken: bool,
@@ -84,12 +87,20 @@ pub(crate) struct Queued {
     pub(crate) missing: u32,
 }
 
+/// Where messages go, and for which task of the workers. One for all of a `for_each`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Destination {
+    pub(crate) connection: String,
+    pub(crate) queue: String,
+    pub(crate) task_name: String,
+}
+
 #[derive(Debug, Clone)]
-pub(crate) struct Watched {
+pub(crate) struct Watching {
     /// Key of the command.
     pub(crate) command: Box<str>,
-    pub(crate) connection: Box<str>,
-    pub(crate) key: Box<str>,
+    pub(crate) connection: Arc<str>,
+    pub(crate) key: Arc<str>,
     pub(crate) attempt: u32,
 }
 
@@ -104,7 +115,8 @@ pub(crate) fn follow(queued: &mut BTreeMap<NodeId, Queued>, record: &Record) {
         } => {
             for command in &suspended.commands {
                 if let Op::Enqueue(message) = &command.op {
-                    queued.insert(*node, Queued::new(message, *attempt, &command.key, record.at));
+                    let to = destination(queued, *node, message);
+                    queued.insert(*node, Queued::new(to, *attempt, &command.key, record.at));
                 }
             }
         }
@@ -120,14 +132,25 @@ pub(crate) fn follow(queued: &mut BTreeMap<NodeId, Queued>, record: &Record) {
     }
 }
 
+/// That of the message; that of a neighbour, if its message went to the same place.
+fn destination(queued: &BTreeMap<NodeId, Queued>, node: NodeId, message: &Message) -> Arc<Destination> {
+    let new = Destination {
+        connection: message.connection.clone(),
+        queue: message.destination.clone(),
+        task_name: message.meta.get("task-name").cloned().unwrap_or_default(),
+    };
+    let (before, after) = (queued.range(..node).next_back(), queued.range(node..).next());
+    let mut neighbours = before.into_iter().chain(after);
+    let same = neighbours.find(|(_, neighbour)| *neighbour.to == new);
+    same.map_or_else(|| Arc::new(new), |(_, neighbour)| neighbour.to.clone())
+}
+
 impl Queued {
-    fn new(message: &Message, attempt: u32, key: &str, since: Timestamp) -> Self {
+    fn new(to: Arc<Destination>, attempt: u32, key: &str, since: Timestamp) -> Self {
         Self {
-            connection: message.connection.clone(),
-            queue: message.destination.clone(),
-            task_name: message.meta.get("task-name").cloned().unwrap_or_default(),
+            to,
             attempt,
-            key: key.to_owned(),
+            key: key.into(),
             since,
             taken: false,
             seen: since,
@@ -222,6 +245,16 @@ impl Live {
     pub(crate) fn draft_reply(&mut self, reply: Option<oneshot::Sender<Result<(), Error>>>) {
         if let Some(reply) = reply {
             self.draft.reply(reply);
+        }
+    }
+
+    /// The node cannot go on, for this reason.
+    pub(crate) fn hold(&mut self, node: NodeId, reason: impl Into<Arc<str>>) {
+        let reason = reason.into();
+        if self.holds.get(&node) != Some(&reason) {
+            self.draft.log([log::note(self.id(), node, &reason)]);
+            self.holds.insert(node, reason);
+            self.draft.touch(node);
         }
     }
 

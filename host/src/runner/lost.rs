@@ -7,6 +7,7 @@
 //! fails. What follows is the kind's to say.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use grepx_engine::{ErrorClass, Event, FlowRunId, Message, NodeId, Op, Outcome, TaskError, Timestamp};
 
@@ -54,11 +55,11 @@ pub(crate) fn look<'a>(world: &World, runner: &Runner, live: impl Iterator<Item 
             if is_due(world, queued, now) {
                 queued.seen = now;
                 count += 1;
-                suspects.entry(queued.connection.clone()).or_default().push(Suspect {
+                suspects.entry(queued.to.connection.clone()).or_default().push(Suspect {
                     run,
                     node: *node,
                     attempt: queued.attempt,
-                    key: queued.key.clone(),
+                    key: queued.key.to_string(),
                     last: queued.missing + 1 >= LOOKS,
                 });
             }
@@ -74,7 +75,7 @@ pub(crate) fn look<'a>(world: &World, runner: &Runner, live: impl Iterator<Item 
 }
 
 fn is_due(world: &World, queued: &Queued, now: Timestamp) -> bool {
-    let after = world.broker.lost_after(&queued.connection);
+    let after = world.broker.lost_after(&queued.to.connection);
     after.is_some_and(|after| u128::from(now.since_ms(queued.seen)) >= after.as_millis())
 }
 
@@ -91,7 +92,7 @@ async fn search(world: &World, runner: &Runner, connection: &str, suspects: Vec<
             && let Op::Enqueue(message) = send.op
         {
             sought.push(one);
-            messages.push(message);
+            messages.push(Arc::unwrap_or_clone(message));
         }
     }
     if sought.is_empty() {
@@ -140,10 +141,10 @@ pub(crate) fn conclude(live: &mut Live, found: &Found) -> Option<Event> {
     };
     let message = format!(
         "{} is lost: its message is not in queue `{}` of connection `{}` any more, {asked}, and there is no result",
-        queued.task_name, queued.queue, queued.connection
+        queued.to.task_name, queued.to.queue, queued.to.connection
     );
     tracing::warn!(%run, task_run = %node.run_id(run), "{message}");
-    let key = queued.key.clone();
+    let key = queued.key.to_string();
     Some(Event::Outcome {
         node,
         attempt,

@@ -66,8 +66,8 @@ pub(crate) enum Mail {
     /// Why nobody takes the messages of these nodes; `None` when it is not known any more.
     Explained {
         run: FlowRunId,
-        node: NodeId,
-        reason: Option<String>,
+        nodes: Vec<NodeId>,
+        reason: Option<Arc<str>>,
     },
     /// What a look for the message of a node has found.
     Sought(Found),

@@ -1,12 +1,13 @@
 //! Sends what commits have left in the outbox. A send is repeated until it is done or its attempt
-//! is over; the broker makes a repetition harmless.
+//! is over; the broker makes a repetition harmless. Publications take turns: one that waits, for its
+//! turn or for a server that is away, takes little more memory than its message.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use grepx_engine::{ErrorClass, FlowRunId, Message, NodeId, Op, Outcome, TaskError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::broker::{Broker, Notice, RevocationEnd, SendError};
@@ -18,6 +19,9 @@ use super::{Runner, children};
 
 /// How long a send that could not be made waits, unless the connection comes back before.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// Publications at once to one connection.
+const PUBLISHED_AT_ONCE: usize = 1_024;
 
 /// Rows that are read back at a time.
 const PAGE: u32 = 1_000;
@@ -39,6 +43,8 @@ struct Inner {
     active: Mutex<HashMap<Key, AbortHandle>>,
     /// Revocations that the broker repeats, by connection and result key.
     revoking: Mutex<HashMap<(String, String), SendId>>,
+    /// To publish, by connection: a server that answers slowly holds up nobody else's.
+    turns: HashMap<String, Semaphore>,
     /// A connection has come back.
     up: Notify,
 }
@@ -92,7 +98,10 @@ struct Withdrawal {
 
 impl Outbox {
     pub(crate) fn new(store: Store, broker: Broker, runner: Runner) -> Self {
+        let connections = broker.status().into_iter().map(|connection| connection.name);
+        let turns = connections.map(|name| (name, Semaphore::new(PUBLISHED_AT_ONCE)));
         Self(Arc::new(Inner {
+            turns: turns.collect(),
             store,
             broker,
             runner,
@@ -199,7 +208,7 @@ impl Outbox {
                 Op::Enqueue(message) => self.enqueue(send, message).await,
                 Op::Cancel(key) => {
                     cancels += 1;
-                    if let Some(end) = self.withdraw(send, key).await {
+                    if let Some(end) = Box::pin(self.withdraw(send, key)).await {
                         over.extend(end.rows);
                         withdrawn += u32::from(end.nobody_has_it);
                     }
@@ -207,13 +216,13 @@ impl Outbox {
                 // Nobody has what is to be revoked, and nobody will get it.
                 Op::Broadcast(_) if cancels > 0 && cancels == withdrawn => over.push(send.id),
                 Op::Broadcast(message) => {
-                    self.done(std::mem::take(&mut over)).await;
-                    self.broadcast(send, message).await;
+                    Box::pin(self.done(std::mem::take(&mut over))).await;
+                    Box::pin(self.broadcast(send, message)).await;
                 }
                 Op::TimerAt(_) | Op::Reply { .. } | Op::Signal(_) | Op::StartFlow(_) => over.push(send.id),
             }
         }
-        self.done(over).await;
+        Box::pin(self.done(over)).await;
         if cancels > 0 {
             failpoint::reach(Point::StopDone);
         }
@@ -226,35 +235,48 @@ impl Outbox {
         let guard = send.guard();
         let mut told = false;
         loop {
-            failpoint::reach(Point::BeforePublish);
-            match self.0.broker.enqueue(message, &guard).await {
-                Ok(()) => {
-                    failpoint::reach(Point::AfterPublish);
-                    if told {
-                        self.explain(send, None).await;
-                    }
-                    if let Err(error) = self.0.store.mark_sent(vec![send.id], crate::clock::now()).await {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "a send could not be marked; it is guarded against repetition"
-                        );
-                    }
-                    failpoint::reach(Point::AfterMark);
-                    return;
+            // Put together when it is its turn: what is under way is far larger than what waits.
+            let published = match self.0.turns.get(&message.connection) {
+                Some(turns) => {
+                    // Never closed.
+                    let _turn = turns.acquire().await;
+                    Box::pin(self.publish(message, &guard)).await
                 }
+                None => Box::pin(self.publish(message, &guard)).await,
+            };
+            match published {
+                Ok(()) => return Box::pin(self.published(send, told)).await,
                 Err(error) if error.is_transient() => {
                     if !told {
-                        self.explain(send, Some(error.to_string())).await;
+                        Box::pin(self.explain(send, Some(error.to_string()))).await;
                         told = true;
                     }
                     self.pause().await;
                 }
-                Err(error) => {
-                    self.failed(send, &error).await;
-                    return;
-                }
+                Err(error) => return Box::pin(self.failed(send, &error)).await,
             }
         }
+    }
+
+    async fn publish(&self, message: &Message, guard: &str) -> Result<(), SendError> {
+        failpoint::reach(Point::BeforePublish);
+        self.0.broker.enqueue(message, guard).await?;
+        failpoint::reach(Point::AfterPublish);
+        Ok(())
+    }
+
+    /// `told`: people were told why it waited.
+    async fn published(&self, send: &Send, told: bool) {
+        if told {
+            self.explain(send, None).await;
+        }
+        if let Err(error) = self.0.store.mark_sent(vec![send.id], crate::clock::now()).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a send could not be marked; it is guarded against repetition"
+            );
+        }
+        failpoint::reach(Point::AfterMark);
     }
 
     async fn broadcast(&self, send: &Send, message: &Message) {
@@ -381,8 +403,8 @@ impl Outbox {
     async fn explain(&self, send: &Send, reason: Option<String>) {
         let mail = Mail::Explained {
             run: send.run,
-            node: send.new.node,
-            reason,
+            nodes: vec![send.new.node],
+            reason: reason.map(Into::into),
         };
         let _ = self.0.runner.post(send.run, mail).await;
     }

@@ -11,7 +11,7 @@ use crate::expressions::{Context, Expression};
 use crate::plugins::Failure;
 
 use super::context::{self, CallLog};
-use super::events::Future;
+use super::events::{Later, later};
 use super::live::{Head, Live};
 use super::mail::Answer;
 use super::plan::{Plan, invalid};
@@ -38,7 +38,7 @@ enum Found {
     Stored(NodeId),
 }
 
-pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future> {
+pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Later> {
     let place = (live.id(), node);
     if world.tags.must_wait(place, live.plan.tags(node)) {
         return None;
@@ -60,7 +60,7 @@ pub(crate) fn prepare(world: &World, live: &Live, node: NodeId) -> Option<Future
         renewals,
         prepared,
     };
-    Some(Box::pin(async move {
+    Some(later(async move || {
         let results = match job.read(&world).await {
             Ok(results) => results,
             Err(reason) => return (Answer::Hold(reason), Vec::new()),

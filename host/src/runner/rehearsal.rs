@@ -209,8 +209,8 @@ pub async fn routes(
         .into_iter()
         .filter_map(|command| match command.op {
             Op::Enqueue(message) => Some(Route {
-                connection: message.connection,
-                queue: message.destination,
+                connection: message.connection.clone(),
+                queue: message.destination.clone(),
             }),
             _ => None,
         })

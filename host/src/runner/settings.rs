@@ -18,6 +18,8 @@ pub struct Settings {
     pub when_missing: WhenMissing,
     /// How often held and overdue work is looked at again.
     pub sweep: Duration,
+    /// Nodes of a shard that are prepared at once, and as many that are called, judged, stopped.
+    pub turns: usize,
     /// Shards; a flow run belongs to one of them by its id.
     pub shards: usize,
 }
@@ -40,6 +42,7 @@ impl Default for Settings {
             policy: POLICY.to_owned(),
             when_missing: WhenMissing::default(),
             sweep: Duration::from_secs(1),
+            turns: 1_024,
             shards: std::thread::available_parallelism()
                 .map_or(2, usize::from)
                 .clamp(1, super::SHARDS_MAX),

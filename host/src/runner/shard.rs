@@ -19,7 +19,8 @@ use super::events::{self, Hands};
 use super::live::{Head, Live};
 use super::mail::Mail;
 use super::plan::Plan;
-use super::{Error, Runner, Triggered, World, lost, watchdog};
+use super::watchdog::Watchdog;
+use super::{Error, Runner, Triggered, World, lost};
 
 type Reply = oneshot::Sender<Result<(), Error>>;
 
@@ -46,6 +47,7 @@ pub(crate) struct Shard {
     /// Runs that are being read back, with the events that came meanwhile.
     reloading: HashMap<FlowRunId, Vec<(Event, Option<Reply>)>>,
     sweeps: u32,
+    watchdog: Watchdog,
     draining: Vec<oneshot::Sender<()>>,
 }
 
@@ -65,6 +67,7 @@ impl Shard {
             dirty: Vec::new(),
             reloading: HashMap::new(),
             sweeps: 0,
+            watchdog: Watchdog::default(),
             draining: Vec::new(),
         }
     }
@@ -135,7 +138,7 @@ impl Shard {
             }
             Mail::Reload { run } => self.reload(run),
             Mail::Reloaded { run, read } => self.reloaded(run, read),
-            Mail::Explained { run, node, reason } => self.explained(run, node, reason),
+            Mail::Explained { run, nodes, reason } => self.explained(run, &nodes, reason.as_ref()),
             Mail::Sought(found) => self.sought(&found),
             Mail::Builds { reply } => {
                 let known = self.reloading.is_empty();
@@ -260,6 +263,7 @@ impl Shard {
     /// Takes a run into memory and does everything that is due.
     fn adopt(&mut self, mut live: Live) {
         self.hands.dispatch(&mut live);
+        self.hands.begin_retries(&mut live, clock::now());
         self.adopt_quietly(live);
     }
 
@@ -355,7 +359,7 @@ impl Shard {
     fn sweep(&mut self) {
         self.sweeps = self.sweeps.wrapping_add(1);
         self.look(self.sweeps.is_multiple_of(FULL_SWEEP));
-        watchdog::look(&self.world, &self.runner, self.live.values());
+        self.watchdog.look(&self.world, &self.runner, &self.live);
         lost::look(&self.world, &self.runner, self.live.values_mut());
     }
 
@@ -365,6 +369,7 @@ impl Shard {
                 continue;
             }
             self.hands.dispatch_all(live);
+            self.hands.begin_retries(live, clock::now());
             if !live.draft.is_empty() {
                 self.dirty.push(*run);
             }
@@ -388,7 +393,7 @@ impl Shard {
 
 /// Keeps the shard's timer for the run at its next one.
 fn rearm(timers: &mut BTreeSet<(Timestamp, FlowRunId)>, live: &mut Live) {
-    let next = live.run.next_timer();
+    let next = live.run.next_timer(clock::now());
     if next == live.armed {
         return;
     }

@@ -1,9 +1,11 @@
 //! Limits of tags: how many task runs with a tag may be under way at once, over all flow runs.
 //!
-//! A slot is held from the first attempt of a task run until its end is kept, between its attempts
-//! too. Who holds slots follows from the live runs: at boot it is read off them before anything
-//! starts, and no count is kept anywhere that could drift. A slot that was taken for an attempt which
-//! has not begun goes back by itself ([`Slot`]); a node that has several reasons to hold one has one.
+//! A slot is held from the beginning of an attempt until what comes of it is kept. While a retry waits
+//! there is none: a flow run that is paused then would keep what others need to end, who hold the slot
+//! of the work pool that it needs to go on. Who holds slots follows from the live runs: at boot it is
+//! read off them before anything starts, and no count is kept anywhere that could drift. A slot that
+//! was taken for an attempt which has not begun goes back by itself ([`Slot`]); a node that has several
+//! reasons to hold one has one.
 //!
 //! Absent on purpose: an order among those who wait beyond first come, first asked again.
 
@@ -45,13 +47,13 @@ struct Slots {
 /// Why a node holds a slot.
 #[derive(Debug, Default)]
 struct Held {
-    /// The latest attempt that has begun, until its node's end is kept.
+    /// The latest attempt that has begun, until its end is kept.
     begun: Option<u32>,
     /// Takings for an attempt that may begin.
     taken: Vec<u64>,
 }
 
-/// Slots of a node whose end is about to be kept: up to this attempt.
+/// Slots of an attempt whose end is about to be kept, and of those before it.
 #[derive(Debug)]
 pub(crate) struct Freed {
     pub(crate) node: NodeId,
@@ -202,7 +204,7 @@ impl TagSlots {
         }
     }
 
-    /// A node of the run has ended, and that is kept: its slots are free, unless it has begun anew.
+    /// An attempt of the run has ended, and that is kept: its slots are free, unless the next has begun.
     pub(crate) fn release(&self, run: FlowRunId, freed: &Freed) {
         self.end((run, freed.node), &freed.tags, |held| {
             held.begun = held.begun.filter(|begun| *begun > freed.attempt);

@@ -2,52 +2,84 @@
 //! One question per queue and task name, however many task runs wait.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use grepx_engine::{FlowRunId, NodeId};
+use uuid::Uuid;
 
-use super::live::{Live, Queued};
+use super::live::{Destination, Live, Queued};
 use super::mail::Mail;
 use super::{Runner, World};
 
 /// A message younger than this needs no explanation, milliseconds.
 const PATIENCE_MS: u64 = 3_000;
-/// Task runs that one look explains at most; the others are told at a later one.
+/// Task runs that one look explains at most; the next one goes on after them.
 const EXPLAINED_MAX: usize = 1_000;
 
-type Question = (String, String, String);
+/// The task runs of a shard in turn.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    /// The last one that was explained.
+    last: (FlowRunId, NodeId),
+}
 
-pub(crate) fn look<'a>(world: &World, runner: &Runner, live: impl Iterator<Item = &'a Live>) {
-    let now = crate::clock::now();
-    let mut questions: BTreeMap<Question, Vec<(FlowRunId, NodeId)>> = BTreeMap::new();
-    let waiting = live.flat_map(|live| live.queued.iter().map(|(node, queued)| (live.id(), *node, queued)));
-    for (run, node, queued) in waiting
-        .filter(|(_, _, queued)| !queued.taken && now.since_ms(queued.since) > PATIENCE_MS)
-        .take(EXPLAINED_MAX)
-    {
-        let Queued {
-            connection,
-            queue,
-            task_name,
-            ..
-        } = queued;
-        let question = (connection.clone(), queue.clone(), task_name.clone());
-        questions.entry(question).or_default().push((run, node));
-    }
-    for ((connection, queue, task), nodes) in questions {
-        let (broker, runner) = (world.broker.clone(), runner.clone());
-        crate::task::spawn("watchdog", async move {
-            let reason = match broker.explain_wait(&connection, &queue, &task).await {
-                Some(reason) => Some(reason),
-                None => broker.explain_silence(&connection, &queue).await,
-            };
-            for (run, node) in nodes {
-                let mail = Mail::Explained {
-                    run,
-                    node,
-                    reason: reason.clone(),
-                };
-                let _ = runner.post(run, mail).await;
-            }
-        });
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self {
+            last: (FlowRunId(Uuid::nil()), NodeId::task(0)),
+        }
     }
 }
+
+/// Who is to be told the answer, by flow run.
+type Asking = BTreeMap<Arc<Destination>, BTreeMap<FlowRunId, Vec<NodeId>>>;
+
+impl Watchdog {
+    pub(crate) fn look(&mut self, world: &World, runner: &Runner, live: &BTreeMap<FlowRunId, Live>) {
+        for (to, nodes) in self.questions(live) {
+            let (broker, runner) = (world.broker.clone(), runner.clone());
+            crate::task::spawn("watchdog", async move {
+                let Destination {
+                    connection,
+                    queue,
+                    task_name,
+                } = &*to;
+                let reason = match broker.explain_wait(connection, queue, task_name).await {
+                    Some(reason) => Some(reason),
+                    None => broker.explain_silence(connection, queue).await,
+                };
+                let reason: Option<Arc<str>> = reason.map(Into::into);
+                for (run, nodes) in nodes {
+                    let reason = reason.clone();
+                    let _ = runner.post(run, Mail::Explained { run, nodes, reason }).await;
+                }
+            });
+        }
+    }
+
+    /// From the one after the last on, once around.
+    fn questions(&mut self, live: &BTreeMap<FlowRunId, Live>) -> Asking {
+        let (now, last) = (crate::clock::now(), self.last);
+        let waits = |queued: &Queued| !queued.taken && now.since_ms(queued.since) > PATIENCE_MS;
+        let places = |(run, live): (&FlowRunId, &'_ Live)| {
+            let run = *run;
+            let waiting = live.queued.iter().filter(|(_, queued)| waits(queued));
+            let places = waiting.map(|(node, queued)| ((run, *node), queued.to.clone()));
+            places.collect::<Vec<_>>()
+        };
+        let later = live.range(last.0..).flat_map(places).filter(|(place, _)| *place > last);
+        let earlier = live
+            .range(..=last.0)
+            .flat_map(places)
+            .filter(|(place, _)| *place <= last);
+        let mut asking = Asking::new();
+        for ((run, node), to) in later.chain(earlier).take(EXPLAINED_MAX) {
+            self.last = (run, node);
+            asking.entry(to).or_default().entry(run).or_default().push(node);
+        }
+        asking
+    }
+}
+
+#[cfg(test)]
+mod tests;

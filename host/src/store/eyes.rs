@@ -117,7 +117,7 @@ pub struct Moment {
     pub leaked: u32,
     /// Where the tallies differ from the rows.
     pub miscounted: Vec<String>,
-    /// Task runs with a tag that have begun and have not ended, between their attempts too.
+    /// Task runs with a tag of which an attempt is under way.
     pub tagged: u32,
 }
 
@@ -134,7 +134,7 @@ impl Moment {
             sql.prepare_cached("SELECT count(*) FROM slots JOIN flow_runs ON id = run_id WHERE terminal = 1")?;
         let mut tagged = sql.prepare_cached(
             "SELECT count(*) FROM task_runs WHERE attempt > 0 AND tags <> '[]' \
-             AND (state_type IN ('RUNNING', 'CANCELLING') OR state_name = 'AwaitingRetry')",
+             AND state_type IN ('RUNNING', 'CANCELLING')",
         )?;
         Ok(Self {
             tagged: tagged.query_row([], |row| row.get(0))?,

@@ -25,7 +25,7 @@ const CHECK_TIME_MAX: Duration = Duration::from_secs(2);
 /// commits would fill it at once.
 const ROOM_BYTES: usize = 1 << 20;
 /// Page cache, in KiB; filled as needed.
-const WRITER_CACHE_KIB: i64 = 64 * 1024;
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
 const READER_CACHE_KIB: i64 = 4 * 1024;
 /// Checkpoint after so many pages of 4 KiB in the write-ahead log: pages that many runs share are
 /// then written back once instead of again and again (at 4,000 it cost a third of the throughput).

@@ -51,7 +51,7 @@ pub(super) fn json(text: &str) -> Json {
     Json::parse(text.to_owned()).expect("the test's JSON is valid")
 }
 
-pub(super) fn run(n: u128) -> NewRun {
+pub(crate) fn run(n: u128) -> NewRun {
     NewRun {
         id: id(n),
         name: format!("run-{n}"),

@@ -58,6 +58,10 @@ impl Run {
                 _ => Err(self.wrong_state("to admit it")),
             },
             Event::Tick => Ok(self.first_due_timer(now).into_iter().collect()),
+            Event::BeginAttempt { node } => match self.retry_is_due(*node, now) {
+                true => Ok(self.next_attempt(*node).into_iter().collect()),
+                false => Err(self.stale(*node, self.attempts(*node) + 1, 0)),
+            },
             Event::Prepared {
                 node,
                 renewals,
@@ -106,7 +110,8 @@ impl Run {
 
     /// One timer at a time: what it does may settle the next one.
     fn first_due_timer(&self, now: Timestamp) -> Option<Fact> {
-        let (_, alarm) = self.live_timers().find(|(at, _)| *at <= now)?;
+        let mut due = self.live_timers().take_while(|(at, _)| *at <= now);
+        let (_, alarm) = due.find(|(_, alarm)| !self.needs_slots(alarm))?;
         match alarm {
             Alarm::Start => Some(Fact::Queued),
             Alarm::Late => Some(Fact::Late),
@@ -121,18 +126,7 @@ impl Run {
                 }),
                 _ => None,
             },
-            Alarm::Retry(node) => {
-                let known = self.node(*node)?;
-                match known.state {
-                    NodeState::Waiting { attempt, .. } => Some(Fact::AttemptStarted {
-                        node: *node,
-                        attempt,
-                        input: None,
-                        limit_ms: known.limit_ms,
-                    }),
-                    _ => None,
-                }
-            }
+            Alarm::Retry(node) => self.next_attempt(*node),
             Alarm::Command(node, key) => match &self.node(*node)?.state {
                 NodeState::Active(attempt) => Some(Fact::Outcome {
                     node: *node,
@@ -142,6 +136,20 @@ impl Run {
                 }),
                 _ => None,
             },
+        }
+    }
+
+    /// Of a node that waits for it, with the input of the last one.
+    fn next_attempt(&self, node: NodeId) -> Option<Fact> {
+        let known = self.node(node)?;
+        match known.state {
+            NodeState::Waiting { attempt, .. } => Some(Fact::AttemptStarted {
+                node,
+                attempt,
+                input: None,
+                limit_ms: known.limit_ms,
+            }),
+            _ => None,
         }
     }
 
@@ -242,7 +250,7 @@ impl Run {
         }
         let gave_up = |reason: String| Fact::Failed {
             node,
-            error: error.clone(),
+            error: (**error).clone(),
             reason,
         };
         Ok(vec![match verdict {

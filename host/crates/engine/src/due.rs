@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::agenda::{Alarm, Due, Mark};
 use crate::run::{Attempt, Mode, Node, NodeState, Phase, Run};
-use crate::waits::Wait;
-use crate::{Json, NodeId, Op, Outcome, Snapshot, StopReason, TaskError, Timestamp};
+use crate::waits::{Wait, Watched};
+use crate::{Json, NodeId, Outcome, Snapshot, StopReason, TaskError, Timestamp};
 
 /// What a call of a kind is given, beside what the shell knows of flow and task.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,18 +39,18 @@ impl Run {
         (due, self.agenda.last())
     }
 
-    /// Whether the node has begun and has not ended: between its attempts, too.
+    /// Whether an attempt of the node is under way, or failed and is not judged yet.
     #[must_use]
-    pub fn is_begun(&self, node: NodeId) -> bool {
-        self.node(node).is_some_and(Node::is_begun)
+    pub fn is_under_way(&self, node: NodeId) -> bool {
+        self.node(node).is_some_and(Node::is_under_way)
     }
 
-    /// Every node that has begun and has not ended.
-    pub fn begun(&self) -> impl Iterator<Item = NodeId> {
+    /// Every node of which an attempt is under way.
+    pub fn under_way(&self) -> impl Iterator<Item = NodeId> {
         (0..).zip(&self.nodes).flat_map(|(task, node)| {
-            let whole = node.is_begun().then_some(NodeId::task(task));
+            let whole = node.is_under_way().then_some(NodeId::task(task));
             let items = node.items.iter().flat_map(|items| (0..).zip(&items.nodes));
-            let items = items.filter(|(_, node)| node.is_begun());
+            let items = items.filter(|(_, node)| node.is_under_way());
             whole
                 .into_iter()
                 .chain(items.map(move |(index, _)| NodeId::item(task, index)))
@@ -66,10 +66,32 @@ impl Run {
                 .is_some_and(|known| matches!(known.state, NodeState::Ready { .. }))
     }
 
-    /// When `Event::Tick` will next change something.
+    /// When `Event::Tick` will next change something, or the retry of a node with tags becomes due.
     #[must_use]
-    pub fn next_timer(&self) -> Option<Timestamp> {
-        self.live_timers().next().map(|(at, _)| *at)
+    pub fn next_timer(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut timers = self.live_timers();
+        let next = timers.find(|(at, alarm)| *at > now || !self.needs_slots(alarm));
+        next.map(|(at, _)| *at)
+    }
+
+    /// Nodes with tags whose retry is due: `Event::BeginAttempt` may come.
+    pub fn retries_due(&self, now: Timestamp) -> impl Iterator<Item = NodeId> {
+        let due = self.live_timers().take_while(move |(at, _)| *at <= now);
+        due.filter_map(|(_, alarm)| match alarm {
+            Alarm::Retry(node) if self.needs_slots(alarm) => Some(*node),
+            _ => None,
+        })
+    }
+
+    /// Whether [`Run::retries_due`] has the node.
+    #[must_use]
+    pub fn retry_is_due(&self, node: NodeId, now: Timestamp) -> bool {
+        self.retries_due(now).any(|due| due == node)
+    }
+
+    /// Slots of tags are the shell's to give.
+    pub(crate) fn needs_slots(&self, alarm: &Alarm) -> bool {
+        matches!(alarm, Alarm::Retry(node) if !self.definition.task(node.task).tags.is_empty())
     }
 
     pub(crate) fn live_timers(&self) -> impl Iterator<Item = &(Timestamp, Alarm)> {
@@ -120,12 +142,12 @@ impl Run {
 
     /// The open command that `Due::Watch` stands for.
     #[must_use]
-    pub fn watched(&self, node: NodeId, attempt: u32, key: &str) -> Option<&Op> {
+    pub fn watched(&self, node: NodeId, attempt: u32, key: &str) -> Option<&Watched> {
         let NodeState::Active(current) = &self.node(node)?.state else {
             return None;
         };
         match current.waits.get(key) {
-            Some(Wait::Watch { op, .. }) if current.number == attempt => Some(op),
+            Some(Wait::Watch { what, .. }) if current.number == attempt => Some(what),
             _ => None,
         }
     }

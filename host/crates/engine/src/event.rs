@@ -12,6 +12,11 @@ pub enum Event {
     Admitted,
     /// Time has passed: every timer up to now is due.
     Tick,
+    /// The retry of a node is due, and there are slots of its tags: its next attempt begins. Of a node
+    /// without tags it begins by itself.
+    BeginAttempt {
+        node: NodeId,
+    },
     /// `run_if`, `for_each`, `inputs` and the time limit of a ready node have been evaluated.
     Prepared {
         node: NodeId,

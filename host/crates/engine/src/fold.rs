@@ -54,7 +54,7 @@ impl Run {
                 start_at,
             } => self.plan_retry(*node, *attempt, *start_at, at),
             Fact::Failed { node, error, reason } => {
-                let (error, reason) = (error.clone(), reason.clone());
+                let (error, reason) = (Box::new(error.clone()), reason.clone());
                 self.end(*node, End::Failed { error, reason }, at);
             }
             Fact::Cancelled { node } => self.end(*node, End::Cancelled, at),
@@ -275,7 +275,7 @@ impl Run {
         let end = if items.failed > 0 {
             let message = format!("{} of {} items failed", items.failed, items.nodes.len());
             End::Failed {
-                error: TaskError::new(crate::ErrorClass::Permanent, "items-failed", message),
+                error: Box::new(TaskError::new(crate::ErrorClass::Permanent, "items-failed", message)),
                 reason: "its items are retried one by one".to_owned(),
             }
         } else if items.cancelled > 0 {

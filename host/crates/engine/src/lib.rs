@@ -36,3 +36,4 @@ pub use op::{
 pub use run::Run;
 pub use state::{State, StateType};
 pub use time::Timestamp;
+pub use waits::Watched;

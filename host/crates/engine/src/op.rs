@@ -2,6 +2,7 @@
 //! `types` and `durable` interfaces of `wit/plugin.wit`, in the same words.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -74,12 +75,13 @@ pub struct ChildRun {
 pub enum Op {
     /// The host turns `timer-in` into an instant when it takes the answer.
     TimerAt(Timestamp),
-    Enqueue(Message),
-    Broadcast(Message),
+    /// Shared by the fact, the outbox and whoever sends it.
+    Enqueue(Arc<Message>),
+    Broadcast(Arc<Message>),
     /// Stays open over many answers.
     Reply {
-        connection: String,
-        key: String,
+        connection: Arc<str>,
+        key: Arc<str>,
     },
     Signal(String),
     StartFlow(ChildRun),

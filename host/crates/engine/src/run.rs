@@ -120,13 +120,13 @@ pub(crate) enum NodeState {
     Judging {
         mark: Mark,
         attempt: u32,
-        error: TaskError,
+        error: Box<TaskError>,
     },
     /// The next attempt starts at `until`.
     Waiting {
         attempt: u32,
         until: Timestamp,
-        error: TaskError,
+        error: Box<TaskError>,
     },
     Ended(End),
 }
@@ -148,9 +148,9 @@ pub(crate) struct Attempt {
     pub(crate) delivered: usize,
     pub(crate) wake: Wake,
     pub(crate) status: Option<String>,
-    pub(crate) error: Option<TaskError>,
+    pub(crate) error: Option<Box<TaskError>>,
     /// It was marked as done: that is how it ends when it has been stopped.
-    pub(crate) done: Option<Done>,
+    pub(crate) done: Option<Box<Done>>,
 }
 
 /// A completion, with the note of who marked it as done.
@@ -170,7 +170,7 @@ pub(crate) enum Mode {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum End {
     Completed(Done),
-    Failed { error: TaskError, reason: String },
+    Failed { error: Box<TaskError>, reason: String },
     Skipped(Skip),
     Cancelled,
 }
@@ -197,11 +197,8 @@ impl Node {
         matches!(self.state, NodeState::Ended(_))
     }
 
-    pub(crate) fn is_begun(&self) -> bool {
-        matches!(
-            self.state,
-            NodeState::Active(_) | NodeState::Judging { .. } | NodeState::Waiting { .. }
-        )
+    pub(crate) fn is_under_way(&self) -> bool {
+        matches!(self.state, NodeState::Active(_) | NodeState::Judging { .. })
     }
 
     /// Whether it has ended otherwise than it should have.

@@ -2,8 +2,10 @@
 //! thousand attempts that wait at the same time: so a sorted list of just their length, and no tree
 //! with room for eleven.
 
+use std::sync::Arc;
+
 use crate::agenda::Mark;
-use crate::{Op, Timestamp};
+use crate::{ChildRun, Timestamp};
 
 /// An open command.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,8 +17,19 @@ pub(crate) enum Wait {
     /// Something that the shell has to look after for as long as it is open.
     Watch {
         mark: Mark,
-        op: Box<Op>,
+        what: Watched,
     },
+}
+
+/// What [`Due::Watch`](crate::Due::Watch) stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Watched {
+    /// Values under a key of a connection.
+    Reply {
+        connection: Arc<str>,
+        key: Arc<str>,
+    },
+    Child(Box<ChildRun>),
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -259,7 +259,7 @@ fn a_planned_retry_waits_for_its_time_and_can_be_cancelled() {
     };
     run.apply(&event, now()).expect("it has failed");
     assert_eq!(run.state().name, "Scheduled");
-    assert_eq!(run.next_timer(), Some(at));
+    assert_eq!(run.next_timer(Timestamp(0)), Some(at));
     assert_eq!(drive(&mut run, &[], now()), [], "nothing is due before");
     let cancel = Event::Cancel {
         reason: "no".to_owned(),
@@ -280,7 +280,7 @@ fn the_time_limit_of_the_flow_counts_from_the_new_start() {
     };
     run.apply(&event, later).expect("it has failed");
     run.apply(&Event::Admitted, later).expect("it waits");
-    assert_eq!(run.next_timer(), Some(later.plus_ms(10_000)));
+    assert_eq!(run.next_timer(Timestamp(0)), Some(later.plus_ms(10_000)));
     assert_eq!(run.started_at(), Some(now()), "the first start stays");
     assert_eq!(
         run.run_time_ms(later.plus_ms(5)),

@@ -72,8 +72,8 @@ fn every_fact() -> Vec<Fact> {
                     data: b"{}".to_vec().into(),
                 },
                 commands: vec![
-                    command("task", Op::Enqueue(message.clone())),
-                    command("revoke", Op::Broadcast(message)),
+                    command("task", Op::Enqueue(message.clone().into())),
+                    command("revoke", Op::Broadcast(message.into())),
                     command("timer", Op::TimerAt(Timestamp(9))),
                     command("result", reply),
                     command("approval", Op::Signal("approved".into())),

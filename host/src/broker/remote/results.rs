@@ -141,7 +141,7 @@ impl Reader<'_> {
 
     /// Reads everything open, and subscribes to what is not subscribed yet.
     async fn read_all(&mut self) -> Result<(), End> {
-        let mut after: Option<Box<str>> = None;
+        let mut after: Option<Arc<str>> = None;
         loop {
             let keys = self.deliveries.waiting().open_after(after.as_deref(), self.chunk);
             let Some(last) = keys.last() else { return Ok(()) };
@@ -152,8 +152,8 @@ impl Reader<'_> {
         }
     }
 
-    async fn subscribe(&mut self, keys: &[Box<str>]) -> Result<(), End> {
-        let new: Vec<Box<str>> = {
+    async fn subscribe(&mut self, keys: &[Arc<str>]) -> Result<(), End> {
+        let new: Vec<Arc<str>> = {
             let waiting = self.deliveries.waiting();
             let open = keys
                 .iter()
@@ -178,7 +178,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    async fn read(&mut self, keys: &[Box<str>]) -> Result<(), End> {
+    async fn read(&mut self, keys: &[Arc<str>]) -> Result<(), End> {
         for keys in keys.chunks(self.chunk.max(CHUNK_MIN)) {
             let mut command = redis::cmd("MGET");
             for key in keys {

@@ -67,7 +67,7 @@ async fn bench() -> (Bench, Arc<Activities>) {
 impl Bench {
     async fn call(&mut self, message: &Message) -> TaskResult {
         let id = &message.meta["task-id"];
-        self.broker.watch("main", &key(id), waiter(id)).expect("watched");
+        self.broker.watch("main", key(id), waiter(id)).expect("watched");
         self.broker.enqueue(message, id).await.expect("queued");
         let result = self.result().await;
         self.broker.unwatch("main", &key(id), &waiter(id));
@@ -133,7 +133,7 @@ async fn a_result_from_before_the_watch_is_delivered() {
     let second = task("2", "echo", json!([]));
     bench.call(&second).await;
     // There is one worker, so the first task has ended.
-    bench.broker.watch("main", &key("1"), waiter("late")).expect("watched");
+    bench.broker.watch("main", key("1"), waiter("late")).expect("watched");
     assert_eq!(bench.result().await.task_id.as_deref(), Some("1"));
 }
 
@@ -166,7 +166,7 @@ async fn guards_priorities_and_withdrawal_work_as_on_a_server() {
     let text = bench.broker.explain_wait("main", "celery", "echo").await;
     assert_eq!(text.as_deref(), Some("queue `celery`: 2 waiting"));
     for id in ["low", "high"] {
-        bench.broker.watch("main", &key(id), waiter(id)).expect("watched");
+        bench.broker.watch("main", key(id), waiter(id)).expect("watched");
     }
     bench.broker.broadcast(&revocation("0", true)).await.expect("revoked");
     assert_eq!(bench.value().await.0, waiter("high"));
@@ -177,7 +177,7 @@ async fn guards_priorities_and_withdrawal_work_as_on_a_server() {
 #[tokio::test]
 async fn a_running_task_ends_only_with_terminate() {
     let (mut bench, work) = bench().await;
-    bench.broker.watch("main", &key("1"), waiter("a")).expect("watched");
+    bench.broker.watch("main", key("1"), waiter("a")).expect("watched");
     bench
         .broker
         .enqueue(&task("1", "block", json!([])), "1")
@@ -210,7 +210,7 @@ async fn a_queued_or_unknown_task_is_revoked_at_once() {
         .await
         .expect("queued");
     for id in ["1", "not-yet-sent"] {
-        bench.broker.watch("main", &key(id), waiter(id)).expect("watched");
+        bench.broker.watch("main", key(id), waiter(id)).expect("watched");
         bench.broker.broadcast(&revocation(id, false)).await.expect("heard");
         let result = bench.result().await;
         assert_eq!(result.exception.expect("one").exc_message, [json!("revoked")]);

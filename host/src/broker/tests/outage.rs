@@ -12,8 +12,8 @@ async fn after_all_connections_are_killed_results_arrive() {
     let server = Server::start();
     let mut bench = Bench::start(server.settings()).await;
     bench.up().await;
-    bench.broker.watch("main", &key("1"), waiter("a")).expect("watched");
-    bench.broker.watch("main", &key("2"), waiter("b")).expect("watched");
+    bench.broker.watch("main", key("1"), waiter("a")).expect("watched");
+    bench.broker.watch("main", key("2"), waiter("b")).expect("watched");
     let mut client = server.client().await;
     let mut kill = redis::cmd("CLIENT");
     kill.arg("KILL").arg("USER").arg("default").arg("SKIPME").arg("yes");
@@ -34,7 +34,7 @@ async fn a_stopped_server_is_told_and_comes_back() {
     let mut server = Server::start();
     let mut bench = Bench::start(server.settings()).await;
     bench.up().await;
-    bench.broker.watch("main", &key("1"), waiter("a")).expect("watched");
+    bench.broker.watch("main", key("1"), waiter("a")).expect("watched");
     let status = bench.broker.status().remove(0);
     assert!(status.up && status.server.is_some_and(|server| server.starts_with("Redis ")));
 
@@ -68,13 +68,13 @@ async fn a_server_that_is_away_at_the_start_is_waited_for() {
     let mut bench = Bench::start(server.settings()).await;
     let reason = bench.down().await;
     assert!(reason.contains("nothing listens at redis://127.0.0.1:"), "{reason}");
-    bench.broker.watch("main", &key("1"), waiter("a")).expect("watched");
+    bench.broker.watch("main", key("1"), waiter("a")).expect("watched");
     assert!(server.run(), "the port is still free");
     bench.up().await;
     let mut client = server.client().await;
     let () = client.set(key("1"), success("1")).await.expect("set");
     bench.broker.unwatch("main", &key("1"), &waiter("a"));
-    bench.broker.watch("main", &key("1"), waiter("a")).expect("watched");
+    bench.broker.watch("main", key("1"), waiter("a")).expect("watched");
     assert_eq!(bench.value().await.1.as_ref(), success("1"));
     bench.broker.close().await;
 }

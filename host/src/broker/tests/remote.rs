@@ -163,7 +163,7 @@ async fn a_result_that_was_there_before_is_found() {
     let mut client = server.client().await;
     store(&mut client, "1", &success("1")).await;
     let mut bench = Bench::start(server.settings()).await;
-    bench.broker.watch("main", &key("1"), waiter("a")).expect("watched");
+    bench.broker.watch("main", key("1"), waiter("a")).expect("watched");
     let (to, value) = bench.value().await;
     assert_eq!((to, value.as_ref()), (waiter("a"), &*success("1")));
 }
@@ -174,7 +174,7 @@ async fn a_result_that_comes_later_is_delivered_to_all_who_wait() {
     let mut client = server.client().await;
     let mut bench = Bench::start(server.settings()).await;
     for name in ["a", "b", "b"] {
-        bench.broker.watch("main", &key("1"), waiter(name)).expect("watched");
+        bench.broker.watch("main", key("1"), waiter(name)).expect("watched");
     }
     subscribed(&mut client, "1").await;
     store(&mut client, "1", br#"{"status":"STARTED","result":null}"#).await;
@@ -199,7 +199,7 @@ async fn thousands_of_results_are_delivered_once_each() {
     let mut bench = Bench::start(server.settings()).await;
     for n in 0..COUNT {
         let id = n.to_string();
-        bench.broker.watch("main", &key(&id), waiter(&id)).expect("watched");
+        bench.broker.watch("main", key(&id), waiter(&id)).expect("watched");
     }
     for chunk in (0..COUNT).collect::<Vec<_>>().chunks(1_000) {
         let mut pipe = redis::pipe();
@@ -224,7 +224,7 @@ async fn the_sweep_finds_what_was_never_published() {
     let mut settings = server.settings();
     settings.sweep = Duration::from_millis(100);
     let mut bench = Bench::start(settings).await;
-    bench.broker.watch("main", &key("1"), waiter("a")).expect("watched");
+    bench.broker.watch("main", key("1"), waiter("a")).expect("watched");
     subscribed(&mut client, "1").await;
     let () = client.set(key("1"), success("1")).await.expect("set");
     assert_eq!(bench.value().await.1.as_ref(), success("1"));
@@ -239,7 +239,7 @@ async fn a_result_too_large_for_a_subscription_arrives() {
     settings.sweep = Duration::from_secs(3_600);
     let mut bench = Bench::start(settings).await;
     bench.up().await;
-    bench.broker.watch("main", &key("1"), waiter("a")).expect("watched");
+    bench.broker.watch("main", key("1"), waiter("a")).expect("watched");
     subscribed(&mut client, "1").await;
     let mut large = br#"{"status":"SUCCESS","result":""#.to_vec();
     large.resize(34 << 20, b'x');

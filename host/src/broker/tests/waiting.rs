@@ -1,5 +1,7 @@
 //! Who waits for which key.
 
+use std::sync::Arc;
+
 use super::waiter;
 use crate::broker::waiting::{Delivery, LimitReached, Waiting};
 
@@ -10,7 +12,7 @@ fn to(names: &[&str]) -> Delivery {
     }
 }
 
-fn name(name: &str) -> Box<str> {
+fn name(name: &str) -> Arc<str> {
     name.into()
 }
 

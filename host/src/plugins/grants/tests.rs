@@ -72,8 +72,8 @@ fn any_connection_means_any_that_was_granted() {
     let command = |connection: &str| grepx_engine::Command {
         key: "result".to_owned(),
         op: grepx_engine::Op::Reply {
-            connection: connection.to_owned(),
-            key: "key".to_owned(),
+            connection: connection.into(),
+            key: "key".into(),
         },
     };
     let missing = |asked: &Capability, connection| {

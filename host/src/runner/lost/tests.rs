@@ -1,14 +1,19 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::runner::live::Destination;
 
 const NOWHERE: Whereabouts = Whereabouts::Nowhere { workers: 3 };
 
 fn queued() -> Queued {
     Queued {
-        connection: "celery".to_owned(),
-        queue: "celery".to_owned(),
-        task_name: "tasks.add".to_owned(),
+        to: Arc::new(Destination {
+            connection: "celery".to_owned(),
+            queue: "celery".to_owned(),
+            task_name: "tasks.add".to_owned(),
+        }),
         attempt: 1,
-        key: "task".to_owned(),
+        key: "task".into(),
         since: Timestamp(0),
         taken: false,
         seen: Timestamp(0),

@@ -1,12 +1,15 @@
 //! What comes back: answers of work that was dispatched, signals, why nobody takes a message, where
 //! it is.
 
+use std::sync::Arc;
+
 use grepx_engine::{Due, Event, FlowRunId, Json, NodeId, Outcome};
 
 use super::super::live::{Live, Work};
 use super::super::mail::{Answer, Done};
-use super::super::{Error, log, lost};
+use super::super::{Error, lost};
 use super::{Reply, Shard};
+use crate::clock;
 
 impl Shard {
     pub(super) fn done(&mut self, done: Done) {
@@ -29,13 +32,7 @@ impl Shard {
             }
             Answer::Hold(_) if !current => {}
             Answer::Hold(_) if has_ended(live, done.node) => self.world.tags.leave((done.run, done.node)),
-            Answer::Hold(reason) => {
-                if live.holds.get(&done.node) != Some(&reason) {
-                    live.draft.log([log::note(live.id(), done.node, &reason)]);
-                    live.holds.insert(done.node, reason);
-                    live.draft.touch(done.node);
-                }
-            }
+            Answer::Hold(reason) => live.hold(done.node, reason),
         }
         // Refused: it was evaluated before nodes began anew, and nobody else asks again.
         if prepared && live.run.may_prepare(done.node) {
@@ -46,28 +43,32 @@ impl Shard {
 
     /// Its reason to wait is gone.
     pub(super) fn again(&mut self, run: FlowRunId, node: NodeId) {
+        let now = clock::now();
         match self.live.get_mut(&run) {
             Some(live) if live.run.may_prepare(node) => self.hands.perform(live, &Due::Prepare { node }),
+            Some(live) if live.run.retry_is_due(node, now) => {
+                self.hands.begin_retry(live, node, now);
+                self.dirty.push(run);
+            }
             _ => self.world.tags.pass((run, node)),
         }
     }
 
-    pub(super) fn explained(&mut self, run: FlowRunId, node: NodeId, reason: Option<String>) {
+    pub(super) fn explained(&mut self, run: FlowRunId, nodes: &[NodeId], reason: Option<&Arc<str>>) {
         let Some(live) = self.live.get_mut(&run) else { return };
-        let waits = live.queued.get(&node).is_some_and(|queued| !queued.taken);
-        if !waits || live.holds.get(&node) == reason.as_ref() {
-            return;
-        }
-        match reason {
-            Some(reason) => {
-                live.draft.log([log::note(run, node, &reason)]);
-                live.holds.insert(node, reason);
+        for node in nodes {
+            let waits = live.queued.get(node).is_some_and(|queued| !queued.taken);
+            if !waits || live.holds.get(node) == reason {
+                continue;
             }
-            None => {
-                live.holds.remove(&node);
+            match reason {
+                Some(reason) => live.hold(*node, reason.clone()),
+                None => {
+                    live.holds.remove(node);
+                    live.draft.touch(*node);
+                }
             }
         }
-        live.draft.touch(node);
         self.dirty.push(run);
     }
 

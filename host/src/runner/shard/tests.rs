@@ -107,6 +107,46 @@ async fn a_slot_of_a_tag_is_held_until_the_end_is_kept() {
 }
 
 #[tokio::test]
+async fn a_retry_gives_its_slot_of_a_tag_back_and_waits_for_one() {
+    let mut bench = Bench::new().await;
+    bench.limit("db", 1);
+    let tagged = Task {
+        tags: vec!["db".to_owned()],
+        retry_config: Json::from(&json!({"retries": 1, "ms": 20})),
+        ..task("a", "fails")
+    };
+    let run = bench.create(vec![tagged.clone()]).await;
+    let next = (FlowRunId(uuid::Uuid::nil()), A);
+    let slots = bench.slots();
+    while bench.live(run).run.retry_at(A).is_none() {
+        let mail = bench.next().await;
+        bench.shard.take(mail);
+    }
+    assert!(slots.take(next, &tagged.tags).is_err(), "a crash now judges it anew");
+    bench.shard.settle().await;
+    assert_eq!(bench.woken.recv().await, Some(next));
+    let slot = slots.take(next, &tagged.tags).expect("it is free");
+    for _ in 0..2 {
+        tokio::time::sleep(bench.shard.until_next_timer().min(std::time::Duration::from_millis(50))).await;
+        bench.shard.tick();
+        bench.shard.settle().await;
+    }
+    let live = bench.live(run);
+    assert_eq!(live.run.attempts(A), 1);
+    assert_eq!(live.holds[&A].as_ref(), "tag db: 1 of 1 task runs are under way");
+    assert!(
+        bench.shard.timers.is_empty(),
+        "there is nothing to be waited for but the slot"
+    );
+    drop(slot);
+    assert_eq!(bench.woken.recv().await, Some((run, A)));
+    bench.shard.take(Mail::Again { run, node: A });
+    let live = bench.live(run);
+    assert_eq!((live.run.attempts(A), live.holds.len()), (2, 0));
+    assert_eq!(slots.holders("db"), [A.run_id(run)]);
+}
+
+#[tokio::test]
 async fn a_paused_run_leaves_the_slot_of_a_tag_to_the_next() {
     let mut bench = Bench::new().await;
     let (run, tagged, refused) = refused_a_slot(&mut bench).await;

@@ -25,7 +25,7 @@ fn begin(slots: &TagSlots, n: u32, tags: &[String]) {
     drop(slot);
 }
 
-/// Its node has ended, with this attempt, and that is kept.
+/// This attempt of it has ended, and that is kept.
 fn end(slots: &TagSlots, n: u32, attempt: u32, tags: &[String]) {
     let (run, node) = place(n);
     slots.leave((run, node));

@@ -105,7 +105,7 @@ impl Run {
         match self.active(node) {
             Some(attempt) => {
                 attempt.error = None;
-                attempt.done = Some(done);
+                attempt.done = Some(Box::new(done));
             }
             None => self.end(node, End::Completed(done), at),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::agenda::{Alarm, Due, Mark};
 use crate::decide::timed_out;
 use crate::run::{Attempt, End, Mode, NodeState, Run};
-use crate::waits::{Wait, Waits};
+use crate::waits::{Wait, Waits, Watched};
 use crate::{Command, Json, NodeId, Op, Outcome, StopReason, Suspended, TaskError, Timestamp, Wake};
 
 impl Run {
@@ -94,18 +94,24 @@ impl Run {
             Op::Enqueue(_) | Op::Broadcast(_) => Wait::Send,
             Op::Signal(name) => Wait::Signal(name.as_str().into()),
             Op::Cancel(other) => return self.close_command(node, other),
-            Op::Reply { .. } | Op::StartFlow(_) => Wait::Watch {
-                mark: self.agenda.add(Due::Watch {
-                    node,
-                    attempt,
-                    key: key.clone(),
-                }),
-                op: Box::new(command.op.clone()),
-            },
+            Op::Reply { connection, key: reply } => self.watch(
+                (node, attempt, &key),
+                Watched::Reply {
+                    connection: connection.clone(),
+                    key: reply.clone(),
+                },
+            ),
+            Op::StartFlow(child) => self.watch((node, attempt, &key), Watched::Child(Box::new(child.clone()))),
         };
         if let Some(attempt) = self.active(node) {
             attempt.waits.insert(&key, wait);
         }
+    }
+
+    fn watch(&mut self, (node, attempt, key): (NodeId, u32, &str), what: Watched) -> Wait {
+        let key = key.to_owned();
+        let mark = self.agenda.add(Due::Watch { node, attempt, key });
+        Wait::Watch { mark, what }
     }
 
     pub(super) fn close_command(&mut self, node: NodeId, key: &str) {
@@ -168,7 +174,11 @@ impl Run {
         self.leave(node);
         let mark = self.agenda.add(Due::Judge { node, attempt });
         let known = self.node_mut(node);
-        known.state = NodeState::Judging { mark, attempt, error };
+        known.state = NodeState::Judging {
+            mark,
+            attempt,
+            error: Box::new(error),
+        };
         known.since = at;
         if !self.survives_stop(node) {
             self.unsettled.insert(node);
@@ -189,7 +199,7 @@ impl Run {
         if let Some(attempt) = self.active(node) {
             attempt.mode = Mode::Stopping { mark, reason };
             if reason == StopReason::TimedOut {
-                attempt.error = Some(timed_out(attempt, limit_ms));
+                attempt.error = Some(Box::new(timed_out(attempt, limit_ms)));
             }
         }
         self.node_mut(node).since = at;
@@ -198,11 +208,11 @@ impl Run {
     pub(super) fn stopped(&mut self, node: NodeId, at: Timestamp) {
         let Some(attempt) = self.active(node) else { return };
         if let Some(done) = attempt.done.take() {
-            return self.end(node, End::Completed(done), at);
+            return self.end(node, End::Completed(*done), at);
         }
         let (number, error) = (attempt.number, attempt.error.take());
         match error {
-            Some(error) => self.judge(node, number, error, at),
+            Some(error) => self.judge(node, number, *error, at),
             None => {
                 self.close_attempt(node);
                 self.unsettled.insert(node);
@@ -216,7 +226,7 @@ impl Run {
         let known = self.node_mut(node);
         let error = match std::mem::replace(&mut known.state, NodeState::Blocked) {
             NodeState::Judging { error, .. } => error,
-            _ => TaskError::new(crate::ErrorClass::Retryable, "unknown", "unknown"),
+            _ => Box::new(TaskError::new(crate::ErrorClass::Retryable, "unknown", "unknown")),
         };
         known.state = NodeState::Waiting { attempt, until, error };
         known.since = at;

@@ -180,8 +180,8 @@ impl Simulation {
         let reply = Command {
             key: format!("reply{step}"),
             op: Op::Reply {
-                connection: "c".to_owned(),
-                key: "k".to_owned(),
+                connection: "c".into(),
+                key: "k".into(),
             },
         };
         let timer = Command {
@@ -290,7 +290,7 @@ impl Simulation {
 
     fn deliver(&mut self) {
         if self.mail.is_empty() || self.rng.percent(20) {
-            self.now = match self.run.next_timer() {
+            self.now = match self.run.next_timer(self.now) {
                 Some(at) if at > self.now => at,
                 _ => self.now.plus_ms(1),
             };

@@ -35,15 +35,11 @@ pub(super) fn catalog(luck: &mut Luck, begin: Timestamp) -> Catalog {
         let name = format!("flow-{number}");
         let timeout = luck.percent(10).then(|| luck.between(3_000, 20_000));
         let pool = *luck.one_of(&["open", "narrow", "narrow"]).expect("some");
-        // Not with a limit of flow runs: a run that resumes has its slots of tags and waits for one of
-        // its pool, which may be held by a run that waits for the tag.
-        let tagged = pool == "open" && luck.percent(70);
-        let tasks = tasks(luck, if tagged { 50 } else { 0 });
+        let tagged = if luck.percent(50) { 50 } else { 0 };
+        let tasks = tasks(luck, tagged);
         let queue = *luck.one_of(&["default", "first"]).expect("some");
         let mut deployment = deployment(flow(&name, tasks, timeout), pool, queue);
-        if !tagged {
-            limit(luck, &mut deployment);
-        }
+        limit(luck, &mut deployment);
         schedule(luck, &mut deployment, begin);
         catalog.deployments.push(Arc::new(deployment));
     }

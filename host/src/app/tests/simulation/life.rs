@@ -149,6 +149,8 @@ async fn start(sim: Sim) -> Host {
     let (broker, push) = Broker::simulated(settings, Arc::new(sim.outside.clone()), notices);
     sim.outside.lock().push = Some(push);
     let eyes = Eyes::open(&sim.dir);
+    // Few, so that work has to wait for its turn.
+    let turns = usize::try_from(sim.outside.lock().luck.between(1, 6)).expect("few");
     let runner = runner::start(runner::Parts {
         store: opened.store.clone(),
         kinds: TaskKinds::Script(Arc::new(script::Kinds {
@@ -158,6 +160,7 @@ async fn start(sim: Sim) -> Host {
         broker: broker.clone(),
         settings: runner::Settings {
             shards: 2,
+            turns,
             ..runner::Settings::default()
         },
         catalog: sim.catalog.clone(),

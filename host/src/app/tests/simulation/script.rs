@@ -78,7 +78,7 @@ impl Script for Kinds {
     fn stop(&self, kind: &str, ctx: &Ctx, _state: &Snapshot, _reason: StopReason) -> Vec<Command> {
         let id = ctx.idempotency_key.to_string();
         match kind {
-            "work" => vec![cancel(TASK), command("revoke", Op::Broadcast(revocation(&id)))],
+            "work" => vec![cancel(TASK), command("revoke", Op::Broadcast(revocation(&id).into()))],
             "child" => vec![cancel(CHILD)],
             _ => Vec::new(),
         }
@@ -138,10 +138,10 @@ fn start_work(id: &str) -> Step {
             .into(),
     };
     let reply = Op::Reply {
-        connection: CONNECTION.to_owned(),
-        key: key.clone(),
+        connection: CONNECTION.into(),
+        key: key.as_str().into(),
     };
-    let commands = vec![command(RESULT, reply), command(TASK, Op::Enqueue(message))];
+    let commands = vec![command(RESULT, reply), command(TASK, Op::Enqueue(message.into()))];
     suspended(commands, &[RESULT])
 }
 

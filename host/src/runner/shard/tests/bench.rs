@@ -87,9 +87,10 @@ impl Script for Written {
     }
 
     fn judge(&self, ctx: &Ctx, _error: &TaskError, config: &Json) -> Verdict {
-        let retries = config.to_value()["retries"].as_u64().unwrap_or(0);
-        match u64::from(ctx.attempt) <= retries {
-            true => Verdict::RetryInMs(0),
+        let config = config.to_value();
+        let number = |name: &str| config[name].as_u64().unwrap_or(0);
+        match u64::from(ctx.attempt) <= number("retries") {
+            true => Verdict::RetryInMs(number("ms")),
             false => Verdict::GiveUp("no more retries".to_owned()),
         }
     }

@@ -118,7 +118,7 @@ impl Simulation {
             self.run.due(Mark::default()).0.is_empty(),
             "a finished run wants nothing"
         );
-        assert_eq!(self.run.next_timer(), None);
+        assert_eq!(self.run.next_timer(self.now), None);
         let mut state = Run::new(self.run.id(), self.run.definition().clone());
         for record in &self.log {
             let node = match &record.fact {
