@@ -191,6 +191,7 @@ pub struct Runner {
     kept: Arc<Mutex<HashSet<String>>>,
     children: children::Children,
     tags: TagSlots,
+    line: load::Line,
     /// Seconds that flow runs began after they were expected to.
     lateness: Histogram,
 }
@@ -244,6 +245,7 @@ pub async fn start(parts: Parts) -> Result<Runner, Error> {
         draining: tokio_util::sync::CancellationToken::new(),
         kept: Arc::default(),
         children: children::Children::default(),
+        line: load::Line::default(),
         lateness: load::lateness(),
     };
     let world = World {

@@ -291,8 +291,13 @@ fn executed_once(life: &mut Life, rows: &[Row], executed: &HashMap<String, Execu
 
 /// What Celery may do to tasks when its worker or its connection is gone, and only then.
 fn of_celery(life: &mut Life, figures: &Figures) {
-    let causes = [Fault::AllCut, Fault::RedisKilled, Fault::WorkerKilled].map(|fault| life.trouble.count(fault));
-    let causes: u64 = causes.into_iter().sum();
+    let causes = [
+        Fault::AllCut,
+        Fault::RedisKilled,
+        Fault::WorkerKilled,
+        Fault::WorkerFallen,
+    ];
+    let causes: u64 = causes.map(|fault| life.trouble.count(fault)).into_iter().sum();
     let celery = [
         ("given up as lost", figures.lost_attempts, causes * 1_000),
         // As many as a worker runs at once.

@@ -171,6 +171,7 @@ impl Life {
         self.trouble.heal();
         assert!(self.start(&[]), "the host does not come up: {}", self.host.output());
         let ended = wait_at_most(TO_THE_END, || {
+            self.trouble.replace_fallen();
             self.load.step(&self.host).expect("the host stays");
             (self.load.open() == 0).then_some(())
         });

@@ -24,9 +24,13 @@ pub(crate) enum Fault {
     WorkerFrozen,
     /// SIGKILL with everything that it runs; another one comes.
     WorkerKilled,
+    /// By itself, over a connection that was cut (kombu raises `KeyError` in `on_readable`); another
+    /// one comes, as from whoever supervises it.
+    WorkerFallen,
 }
 
 impl Fault {
+    /// That are done to them.
     const ALL: [Self; 6] = [
         Self::HostCut,
         Self::AllCut,
@@ -44,6 +48,7 @@ impl Fault {
             Self::RedisKilled => "Redis killed",
             Self::WorkerFrozen => "worker frozen",
             Self::WorkerKilled => "worker killed",
+            Self::WorkerFallen => "worker fallen over a cut",
         }
     }
 }
@@ -80,6 +85,7 @@ impl Trouble {
 
     /// Begins or ends what is due.
     pub(crate) fn step(&mut self) {
+        self.replace_fallen();
         let now = Instant::now();
         match self.now {
             Some((_, until)) if now >= until => self.heal(),
@@ -99,14 +105,9 @@ impl Trouble {
             Fault::WorkerFrozen => self.worker().process.signal("STOP"),
             Fault::WorkerKilled => {
                 self.worker().process.kill_all();
-                self.worker = None;
-                // What it was doing will never say that it has ended.
-                let mut redis = self.redis.connect();
-                for gauge in GAUGES {
-                    let done: redis::RedisResult<()> = redis::cmd("DEL").arg(format!("live:{gauge}")).query(&mut redis);
-                    done.expect("Redis answers");
-                }
+                self.without_worker();
             }
+            Fault::WorkerFallen => {}
         }
         let time = Duration::from_millis(self.random.between(50, 2_500));
         self.now = Some((kind, Instant::now() + time));
@@ -119,9 +120,29 @@ impl Trouble {
             Some((Fault::RedisKilled, _)) => self.redis.restart(),
             Some((Fault::WorkerFrozen, _)) => self.worker().process.signal("CONT"),
             Some((Fault::WorkerKilled, _)) => self.worker = Some(Worker::spawn(&self.redis, Pool::Prefork, "celery")),
-            Some((Fault::HostCut | Fault::AllCut, _)) | None => {}
+            Some((Fault::HostCut | Fault::AllCut | Fault::WorkerFallen, _)) | None => {}
         }
         self.next = Instant::now() + Duration::from_millis(self.random.between(500, 6_000));
+    }
+
+    /// When nothing else is wrong.
+    pub(crate) fn replace_fallen(&mut self) {
+        let has_fallen = |worker: &mut Worker| worker.process.ended().is_some();
+        if self.now.is_none() && self.worker.as_mut().is_some_and(has_fallen) {
+            *self.counts.entry(Fault::WorkerFallen).or_default() += 1;
+            self.without_worker();
+            self.worker = Some(Worker::spawn(&self.redis, Pool::Prefork, "celery"));
+        }
+    }
+
+    fn without_worker(&mut self) {
+        self.worker = None;
+        // What it was doing will never say that it has ended.
+        let mut redis = self.redis.connect();
+        for gauge in GAUGES {
+            let done: redis::RedisResult<()> = redis::cmd("DEL").arg(format!("live:{gauge}")).query(&mut redis);
+            done.expect("Redis answers");
+        }
     }
 
     fn worker(&mut self) -> &mut Worker {

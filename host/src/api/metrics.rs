@@ -150,6 +150,11 @@ fn runner(page: &mut Page, load: Load) {
         "Events that may wait for a shard",
         of(|depth| depth.limit),
     );
+    page.one(
+        "grepx_work_waiting",
+        "Nodes that wait for their turn to be prepared, called, judged or stopped",
+        load.work_waiting as f64,
+    );
     page.histogram(
         "grepx_flow_run_lateness_seconds",
         "Starts of flow runs, by how long after the expected time they came",

@@ -376,10 +376,10 @@ impl Walk<'_> {
         let place = if path.is_empty() {
             "at the top".to_owned()
         } else {
-            format!("under {}", path.join("."))
+            format!("under {}", excerpt(&path.join(".")))
         };
         let known = known_are(key, keys.iter().map(|(name, _)| *name));
-        self.mistake(spot, format!("unknown key {key:?} {place}{known}"));
+        self.mistake(spot, format!("unknown key {:?} {place}{known}", excerpt(key)));
     }
 
     fn give(&mut self, path: &[String], value: Value, origin: Origin, spot: Spot) {

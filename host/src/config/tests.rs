@@ -164,6 +164,18 @@ connections: {other: {default_queue: q}}
 }
 
 #[test]
+fn an_api_url_that_is_none_is_told_beside_a_port_too() {
+    for url in ["hp:tt//127.0.0.1:4200/api", "ftp://h:1/api", "http://:x/api", ""] {
+        let text = format!("{DB}prefect: {{api_url: '{url}'}}\nserver: {{port: 4200}}\n");
+        let told = mistakes(&text, &[]);
+        assert!(
+            told.contains("prefect.api_url") && told.contains("write http://127.0.0.1:4200/api"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_missing_or_foreign_database_is_said_here() {
     assert!(mistakes("app: {name: x}", &[]).contains("database.db_url is missing"));
     let error = mistakes("database: {db_url: 'postgresql://u:secret@h/d'}", &[]);

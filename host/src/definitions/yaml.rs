@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::schema::{Column, Holds, Table};
-use crate::yaml::{self, Key, Mistake, Mistakes, Node, Spot, Yaml, known_are};
+use crate::yaml::{self, Key, Mistake, Mistakes, Node, Spot, Yaml, excerpt, known_are};
 
 /// Bytes of a file at most.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -155,7 +155,7 @@ impl Reader {
         for (key, node) in lists {
             let Some(table) = Table::ALL.into_iter().find(|table| table.name() == key.text) else {
                 let known = known_are(&key.text, Table::ALL.iter().map(|table| table.name()));
-                self.mistake(file, key.spot, format!("unknown list {:?}{known}", key.text));
+                self.mistake(file, key.spot, format!("unknown list {:?}{known}", excerpt(&key.text)));
                 continue;
             };
             match node.yaml {
@@ -222,7 +222,10 @@ impl Reader {
             return self.mistake(
                 file,
                 spot,
-                format!("{table} {name:?} is defined twice, first at {first}; keep one"),
+                format!(
+                    "{table} {:?} is defined twice, first at {first}; keep one",
+                    excerpt(&name)
+                ),
             );
         }
         self.seen.insert((table, name.clone()), (file.to_owned(), spot));
@@ -237,7 +240,11 @@ impl Reader {
 
     fn unknown(&mut self, file: &Path, table: Table, key: &Key) {
         let known = known_are(&key.text, table.columns().iter().filter_map(Column::word));
-        self.mistake(file, key.spot, format!("unknown key {:?} in {table}{known}", key.text));
+        self.mistake(
+            file,
+            key.spot,
+            format!("unknown key {:?} in {table}{known}", excerpt(&key.text)),
+        );
     }
 }
 

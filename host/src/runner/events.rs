@@ -197,10 +197,11 @@ impl Hands {
         let Some(later) = later else { return };
         let turns = self.turns[work as usize].clone();
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-        let (run, runner) = (live.id(), self.runner.clone());
+        let (run, runner, in_line) = (live.id(), self.runner.clone(), self.runner.line.join());
         let handle = crate::task::spawn("work", async move {
             // Never closed.
             let _turn = turns.acquire().await;
+            drop(in_line);
             failpoint::reach(before);
             let (answer, logs) = later().await;
             failpoint::reach(after);

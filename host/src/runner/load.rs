@@ -1,5 +1,8 @@
 //! What the shards have before them, for metrics.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::Runner;
@@ -12,6 +15,8 @@ const LATENESS_SECONDS: [f64; 11] = [0.005, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0, 60
 pub struct Load {
     /// The mail of each shard.
     pub mailboxes: Vec<Depth>,
+    /// Nodes that wait for their turn to be prepared, called, judged or stopped.
+    pub work_waiting: usize,
     /// Seconds that flow runs began after they were expected to, since the start.
     pub lateness: Histogram,
 }
@@ -21,8 +26,30 @@ impl Default for Load {
     fn default() -> Self {
         Self {
             mailboxes: Vec::new(),
+            work_waiting: 0,
             lateness: lateness(),
         }
+    }
+}
+
+/// How much work waits for its turn.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Line(Arc<AtomicUsize>);
+
+/// One that stands in it, until this is dropped.
+#[derive(Debug)]
+pub(super) struct InLine(Arc<AtomicUsize>);
+
+impl Line {
+    pub(super) fn join(&self) -> InLine {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        InLine(self.0.clone())
+    }
+}
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -39,6 +66,7 @@ impl Runner {
         });
         Load {
             mailboxes: mailboxes.collect(),
+            work_waiting: self.line.0.load(Ordering::Relaxed),
             lateness: self.lateness.clone(),
         }
     }

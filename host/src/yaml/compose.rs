@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
-use super::{Key, Mistake, Mistakes, Node, Spot, Yaml};
+use super::{Key, Mistake, Mistakes, Node, Spot, Yaml, excerpt};
 
 /// Values of a file at most.
 const NODES_MAX: usize = 1_000_000;
@@ -144,7 +144,7 @@ impl Composer<'_> {
                 return Err(Mistake::new(
                     self.file,
                     spot,
-                    format!("a value is missing before {other:?}"),
+                    format!("a value is missing before {}", excerpt(&format!("{other:?}"))),
                 ));
             }
         };
@@ -173,7 +173,10 @@ impl Composer<'_> {
                 Yaml::Scalar { text, .. } => {
                     if let Some(first) = seen.insert(text.clone(), key_spot) {
                         let line = first.line;
-                        let message = format!("{text:?} stands twice, first on line {line}; keep one of them");
+                        let message = format!(
+                            "{:?} stands twice, first on line {line}; keep one of them",
+                            excerpt(&text)
+                        );
                         self.mistakes.push(Mistake::new(self.file, key_spot, message));
                     } else {
                         entries.push((Key { spot: key_spot, text }, value));

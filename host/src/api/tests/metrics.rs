@@ -61,6 +61,7 @@ async fn figures_follow_what_happens() {
     assert!(value(&after, "grepx_store_bytes") > Some(0.0));
     assert!(value(&after, "grepx_events_kept") > Some(0.0));
     assert_eq!(value(&after, "grepx_shard_mail{shard=\"0\"}"), Some(3.0));
+    assert_eq!(value(&after, "grepx_work_waiting"), Some(2.0));
     assert_eq!(
         value(&after, "grepx_work_queue_limit{work_pool=\"pool\",work_queue=\"\"}"),
         Some(3.0)

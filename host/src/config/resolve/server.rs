@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{API_URL, Resolver};
-use crate::config::{Masked, Origin, Server};
+use crate::config::{Masked, Origin, Server, mask_url};
 
 const PORT: u16 = 4200;
 /// Prefect's servers take their auth string from it.
@@ -15,10 +15,10 @@ impl Resolver<'_> {
     pub(super) fn server(&mut self, api_url: &str) -> Server {
         let host = self.text(&["server", "host"], "127.0.0.1");
         let path = ["server", "port"];
-        let given = self.given(&path).is_some();
         let url_port = port_of(api_url);
-        if url_port.is_none() && !given {
-            let message = format!("prefect.api_url {api_url:?} is no URL with a usable port; write {API_URL}");
+        if url_port.is_none() {
+            let shown = mask_url(api_url);
+            let message = format!("prefect.api_url {shown:?} is no URL with a usable port; write {API_URL}");
             self.mistake(&["prefect", "api_url"], message);
         }
         let (default, origin) = match url_port {

@@ -185,7 +185,8 @@ fn queue(pool: &str, item: &Value) -> Result<Queue, String> {
             other => {
                 let known = ["name", "description", "priority", "concurrency_limit", "paused"];
                 return Err(format!(
-                    "unknown key {other:?}{}",
+                    "unknown key {:?}{}",
+                    crate::yaml::excerpt(other),
                     crate::yaml::did_you_mean(other, known)
                 ));
             }

@@ -9,7 +9,7 @@ use super::deployment::parse_word;
 use super::{Blame, Compiler};
 use crate::definitions::row::Row;
 use crate::definitions::{ScheduleSpec, ScheduleType, Severity};
-use crate::yaml::did_you_mean;
+use crate::yaml::{did_you_mean, excerpt};
 
 const SCHEDULE_TYPES: &[&str] = &["cron", "interval", "rrule"];
 /// Key of the schedule in the columns `schedule_type` and `schedule_config`.
@@ -144,7 +144,10 @@ fn of_list(item: Value, place: usize) -> Result<Written, String> {
             (known, value) if KNOWN.contains(&known) => {
                 return Err(format!("{known} cannot be {}", crate::yaml::describe(&value)));
             }
-            (other, _) => return Err(format!("unknown key {other:?}{}", did_you_mean(other, KNOWN))),
+            (other, _) => {
+                let known = did_you_mean(other, KNOWN);
+                return Err(format!("unknown key {:?}{known}", excerpt(other)));
+            }
         }
     }
     Ok(Written {

@@ -186,6 +186,7 @@ impl Control for Shared {
                 waiting: 3,
                 limit: 4_096,
             }],
+            work_waiting: 2,
             ..runner::Load::default()
         }
     }

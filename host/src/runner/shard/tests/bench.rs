@@ -141,6 +141,7 @@ impl Bench {
             kept: Arc::default(),
             children: children::Children::default(),
             tags: tags.clone(),
+            line: load::Line::default(),
             lateness: load::lateness(),
         };
         let world = World {
