@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, ResourceLimiter, Store};
-use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::{log, secrets, types};
@@ -126,23 +127,19 @@ fn wasi(world: World, grants: &Grants, log: &Arc<CallLog>) -> WasiCtx {
         builder
             .wall_clock(Frozen(Duration::from_millis(now_ms)))
             .monotonic_clock(Frozen(Duration::ZERO))
-            .secure_random(Deterministic::new(expand(seed, b"secure")))
-            .insecure_random(Deterministic::new(expand(seed, b"insecure")))
+            .secure_random(random(seed, 0))
+            .insecure_random(random(seed, 1))
             .insecure_random_seed(u128::from(seed));
     }
     builder.build()
 }
 
-/// 256 bytes that depend on nothing but the seed.
-fn expand(seed: u64, purpose: &[u8]) -> Vec<u8> {
-    let block = |i: u8| {
-        Sha256::new()
-            .chain_update(seed.to_be_bytes())
-            .chain_update(purpose)
-            .chain_update([i])
-            .finalize()
-    };
-    (0..8).flat_map(block).collect()
+/// Numbers that depend on nothing but the seed; none is made before one is asked for.
+fn random(seed: u64, purpose: u8) -> StdRng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_be_bytes());
+    key[8] = purpose;
+    StdRng::from_seed(key)
 }
 
 #[derive(Clone, Copy)]

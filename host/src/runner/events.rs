@@ -26,7 +26,6 @@ pub(crate) fn apply(hands: &Hands, live: &mut Live, event: &Event, now: Timestam
     while changed && live.run.next_timer(now).is_some_and(|at| at <= now) {
         changed = take(hands, live, &Event::Tick, now).unwrap_or(false);
     }
-    hands.begin_retries(live, now);
     Ok(())
 }
 
@@ -80,23 +79,25 @@ impl Hands {
         self.dispatch_after(live, Mark::default());
     }
 
-    /// Retries that are due and need slots of tags begin as far as there are any.
+    /// Retries that are due and need slots of tags begin as far as there are any. Whoever stands in
+    /// line is told when it is its turn.
     pub(crate) fn begin_retries(&self, live: &mut Live, now: Timestamp) {
         if !live.plan.is_tagged() {
             return;
         }
-        let due: Vec<NodeId> = live.run.retries_due(now).collect();
+        let mut due: Vec<NodeId> = live.run.retries_due(now).collect();
+        self.world.tags.leave_out_waiting(live.id(), &mut due);
         for node in due {
-            if !self.world.tags.must_wait((live.id(), node), live.plan.tags(node)) {
-                self.begin_retry(live, node, now);
-            }
+            self.begin_retry(live, node, now);
         }
     }
 
     pub(crate) fn begin_retry(&self, live: &mut Live, node: NodeId, now: Timestamp) {
         match self.world.tags.take((live.id(), node), live.plan.tags(node)) {
             Ok(slot) => {
-                live.holds.remove(&node);
+                if live.holds.remove(&node).is_some() {
+                    live.draft.touch(node);
+                }
                 if let Err(rejected) = take(self, live, &Event::BeginAttempt { node }, now) {
                     tracing::debug!(run = %live.id(), %rejected, "a retry does not begin");
                 }

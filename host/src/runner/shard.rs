@@ -263,7 +263,6 @@ impl Shard {
     /// Takes a run into memory and does everything that is due.
     fn adopt(&mut self, mut live: Live) {
         self.hands.dispatch(&mut live);
-        self.hands.begin_retries(&mut live, clock::now());
         self.adopt_quietly(live);
     }
 
@@ -302,7 +301,10 @@ impl Shard {
             if live.creating {
                 continue;
             }
-            rearm(&mut self.timers, live);
+            let now = clock::now();
+            // At the same instant: what is due then has asked, and what is not has its timer.
+            self.hands.begin_retries(live, now);
+            rearm(&mut self.timers, live, now);
             let finished = live.run.is_finished();
             for (commit, after) in live.take_commits() {
                 let permit = match self.world.store.reserve().await {
@@ -392,8 +394,8 @@ impl Shard {
 }
 
 /// Keeps the shard's timer for the run at its next one.
-fn rearm(timers: &mut BTreeSet<(Timestamp, FlowRunId)>, live: &mut Live) {
-    let next = live.run.next_timer(clock::now());
+fn rearm(timers: &mut BTreeSet<(Timestamp, FlowRunId)>, live: &mut Live, now: Timestamp) {
+    let next = live.run.next_timer(now);
     if next == live.armed {
         return;
     }

@@ -177,6 +177,18 @@ impl TagSlots {
         slots.waiting.contains_key(&place) && slots.full(place, tags).is_some()
     }
 
+    /// Leaves those of a run that stand in no line and were not told to ask.
+    pub(crate) fn leave_out_waiting(&self, run: FlowRunId, nodes: &mut Vec<NodeId>) {
+        if nodes.is_empty() {
+            return;
+        }
+        let slots = self.lock();
+        nodes.retain(|node| {
+            let place = (run, *node);
+            !slots.waiting.contains_key(&place) && !slots.woken.contains_key(&place)
+        });
+    }
+
     /// It has slots, whatever the limits say: its attempt is under way.
     pub(crate) fn hold(&self, place: Place, attempt: u32, tags: &[String]) {
         let mut slots = self.lock();

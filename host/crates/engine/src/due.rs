@@ -86,7 +86,14 @@ impl Run {
     /// Whether [`Run::retries_due`] has the node.
     #[must_use]
     pub fn retry_is_due(&self, node: NodeId, now: Timestamp) -> bool {
-        self.retries_due(now).any(|due| due == node)
+        let state = self.node(node).map(|known| &known.state);
+        let is_due = matches!(state, Some(NodeState::Waiting { until, .. }) if *until <= now);
+        is_due && !self.keeps_retries() && self.needs_slots(&Alarm::Retry(node))
+    }
+
+    /// A run that is paused, or waits for its slot, begins nothing.
+    fn keeps_retries(&self) -> bool {
+        matches!(self.phase, Phase::Paused | Phase::Queued { .. } | Phase::Admitted)
     }
 
     /// Slots of tags are the shell's to give.
@@ -95,7 +102,7 @@ impl Run {
     }
 
     pub(crate) fn live_timers(&self) -> impl Iterator<Item = &(Timestamp, Alarm)> {
-        let held = matches!(self.phase, Phase::Paused | Phase::Queued { .. } | Phase::Admitted);
+        let held = self.keeps_retries();
         self.agenda
             .timers()
             .filter(move |(_, alarm)| !(held && matches!(alarm, Alarm::Retry(_))))
