@@ -235,15 +235,14 @@ impl Outbox {
         let guard = send.guard();
         let mut told = false;
         loop {
-            // Put together when it is its turn: what is under way is far larger than what waits.
-            let published = match self.0.turns.get(&message.connection) {
-                Some(turns) => {
-                    // Never closed.
-                    let _turn = turns.acquire().await;
-                    Box::pin(self.publish(message, &guard)).await
-                }
-                None => Box::pin(self.publish(message, &guard)).await,
+            let turn = match self.0.turns.get(&message.connection) {
+                Some(turns) => turns.acquire().await.ok(),
+                // There is no such connection, which the broker says at once.
+                None => None,
             };
+            // Put together when it is its turn: what is under way is far larger than what waits.
+            let published = Box::pin(self.publish(message, &guard)).await;
+            drop(turn);
             match published {
                 Ok(()) => return Box::pin(self.published(send, told)).await,
                 Err(error) if error.is_transient() => {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use grepx_engine::{FlowRunId, NodeId};
+use grepx_engine::{FlowRunId, NodeId, Timestamp};
 use uuid::Uuid;
 
 use super::live::{Destination, Live, Queued};
@@ -60,25 +60,25 @@ impl Watchdog {
     /// From the one after the last on, once around.
     fn questions(&mut self, live: &BTreeMap<FlowRunId, Live>) -> Asking {
         let (now, last) = (crate::clock::now(), self.last);
-        let waits = |queued: &Queued| !queued.taken && now.since_ms(queued.since) > PATIENCE_MS;
-        let places = |(run, live): (&FlowRunId, &'_ Live)| {
-            let run = *run;
-            let waiting = live.queued.iter().filter(|(_, queued)| waits(queued));
-            let places = waiting.map(|(node, queued)| ((run, *node), queued.to.clone()));
-            places.collect::<Vec<_>>()
-        };
-        let later = live.range(last.0..).flat_map(places).filter(|(place, _)| *place > last);
-        let earlier = live
-            .range(..=last.0)
-            .flat_map(places)
-            .filter(|(place, _)| *place <= last);
+        let later = live.range(last.0..).flat_map(|(_, live)| waiting(live, now));
+        let earlier = live.range(..=last.0).flat_map(|(_, live)| waiting(live, now));
+        let all = later
+            .filter(|(place, _)| *place > last)
+            .chain(earlier.filter(|(place, _)| *place <= last));
         let mut asking = Asking::new();
-        for ((run, node), to) in later.chain(earlier).take(EXPLAINED_MAX) {
+        for ((run, node), to) in all.take(EXPLAINED_MAX) {
             self.last = (run, node);
-            asking.entry(to).or_default().entry(run).or_default().push(node);
+            asking.entry(to.clone()).or_default().entry(run).or_default().push(node);
         }
         asking
     }
+}
+
+fn waiting(live: &Live, now: Timestamp) -> impl Iterator<Item = ((FlowRunId, NodeId), &Arc<Destination>)> {
+    let run = live.id();
+    let waits = move |queued: &Queued| !queued.taken && now.since_ms(queued.since) > PATIENCE_MS;
+    let waiting = live.queued.iter().filter(move |(_, queued)| waits(queued));
+    waiting.map(move |(node, queued)| ((run, *node), &queued.to))
 }
 
 #[cfg(test)]

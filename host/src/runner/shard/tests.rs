@@ -10,6 +10,7 @@ use serde_json::json;
 use super::super::draft;
 use super::super::live::{Live, Work};
 use super::super::mail::Mail;
+use crate::failpoint::machine;
 use crate::store::Commit;
 use bench::{Bench, task};
 
@@ -108,11 +109,12 @@ async fn a_slot_of_a_tag_is_held_until_the_end_is_kept() {
 
 #[tokio::test]
 async fn a_retry_gives_its_slot_of_a_tag_back_and_waits_for_one() {
+    machine::boot(crate::clock::now(), 7, None);
     let mut bench = Bench::new().await;
     bench.limit("db", 1);
     let tagged = Task {
         tags: vec!["db".to_owned()],
-        retry_config: Json::from(&json!({"retries": 1, "ms": 2_000})),
+        retry_config: Json::from(&json!({"retries": 1, "ms": 60_000})),
         ..task("a", "fails")
     };
     let run = bench.create(vec![tagged.clone()]).await;
@@ -126,7 +128,9 @@ async fn a_retry_gives_its_slot_of_a_tag_back_and_waits_for_one() {
     bench.shard.settle().await;
     assert_eq!(bench.woken.recv().await, Some(next));
     let slot = slots.take(next, &tagged.tags).expect("it is free");
-    tokio::time::sleep(bench.shard.until_next_timer()).await;
+    let due = bench.live(run).run.retry_at(A).expect("a retry is planned");
+    assert_eq!(bench.shard.timers.first(), Some(&(due, run)));
+    machine::set_clock(due);
     bench.shard.tick();
     bench.shard.settle().await;
     let live = bench.live(run);
@@ -142,6 +146,7 @@ async fn a_retry_gives_its_slot_of_a_tag_back_and_waits_for_one() {
     let live = bench.live(run);
     assert_eq!((live.run.attempts(A), live.holds.len()), (2, 0));
     assert_eq!(slots.holders("db"), [A.run_id(run)]);
+    machine::shut_down();
 }
 
 #[tokio::test]
